@@ -1,0 +1,220 @@
+/**
+ * The routing table, version 1: the one contract between operator and proxy.
+ *
+ * The operator's translate step produces it; a proxy parses it strictly, compiles it once (`compile.ts`) and swaps it in whole.
+ * It knows no Kubernetes: of the cluster only namespace and name remain, joined as `ref` ("namespace/name").
+ * Units: `…Ms` milliseconds, `…Tokens` tokens, `…Percent` 0..100. Absent means "the proxy's default", never "zero".
+ */
+
+export const TABLE_VERSION = 1
+
+export const CAPABILITIES = [
+  'chat',
+  'completions',
+  'responses',
+  'embeddings',
+  'rerank',
+  'vision',
+  'audio',
+  'tools',
+  'jsonSchema',
+  'reasoning',
+  'prefixContinuation',
+] as const
+export type Capability = (typeof CAPABILITIES)[number]
+
+export const STRATEGIES = ['WeightedRandom', 'WeightedRoundRobin', 'Priority', 'LeastLoad'] as const
+export type Strategy = (typeof STRATEGIES)[number]
+
+export const ENDPOINT_STRATEGIES = ['PowerOfTwo', 'RoundRobin'] as const
+export type EndpointStrategy = (typeof ENDPOINT_STRATEGIES)[number]
+
+export const ENGINES = ['Auto', 'vLLM', 'LlamaCpp', 'Ollama', 'OpenAI', 'Generic'] as const
+export type Engine = (typeof ENGINES)[number]
+
+export const FALLBACK_CLASSES = [
+  'Unavailable',
+  'Overloaded',
+  'RateLimited',
+  'Timeout',
+  'ServerError',
+  'ContextLength',
+  'ContentFilter',
+] as const
+export type FallbackClass = (typeof FALLBACK_CLASSES)[number]
+
+/** "namespace/name" of the resource an entry came from; at most 127 characters. */
+export type Ref = string
+
+/** Which client namespaces may use an entry. `Same` = only the entry's own namespace. */
+export type Access = { from: 'Same' } | { from: 'All' } | { from: 'Namespaces'; namespaces: readonly string[] }
+
+export interface Alias {
+  name: string
+  /** What the engine calls it, where that differs from the model's own `upstreamModel` (a LoRA adapter). */
+  upstreamModel?: string
+}
+
+export interface MaxOutput {
+  tokens: number
+  /** Absent = Clamp. */
+  onExceed?: 'Clamp' | 'Refuse'
+}
+
+export interface Health {
+  /** Path of the health request, from the endpoint's origin; absent = the engine's own. */
+  path?: string
+  intervalMs?: number
+  timeoutMs?: number
+  healthyAfter?: number
+  unhealthyAfter?: number
+}
+
+export interface Signals {
+  path?: string
+  intervalMs?: number
+  /** A scrape older than this is "unknown", never "saturated". */
+  staleAfterMs?: number
+}
+
+export interface Timeouts {
+  connectMs?: number
+  firstTokenMs?: number
+  streamIdleMs?: number
+  totalMs?: number
+}
+
+export interface Retry {
+  sameEndpoint?: number
+  totalAttempts?: number
+  budgetPercent?: number
+}
+
+/** One source of a model. Overrides are already merged field by field: what stands here is what holds. */
+export interface Backend {
+  name: string
+  weight: number
+  /** Lower first. */
+  priority: number
+  engine: Engine
+  /** What the engine calls the model: the value written into the request's `model`. */
+  upstreamModel: string
+  capabilities?: readonly Capability[]
+  contextWindowTokens?: number
+  maxOutput?: MaxOutput
+  health: Health
+  signals: Signals
+  timeouts: Timeouts
+  /** How the credential is sent. Absent = no credential. `scheme: ""` sends the bare key. */
+  auth?: { header: string; scheme: string; credentials: readonly string[] }
+  headers: readonly { name: string; value: string }[]
+  /** False: never send a request of our own there (a commercial API billed per call): watched passively. */
+  probed: boolean
+  /** True for standalone's own simulated engines: answers carry `x-llama-swap-simulated: 1`. */
+  simulated: boolean
+}
+
+/** One LlamaModel. */
+export interface Model {
+  ref: Ref
+  generation: number
+  /** The served name first, then aliases: only names this object won. Empty = reachable as a target only. */
+  names: readonly string[]
+  aliases: readonly Alias[]
+  visibility: 'Public' | 'Internal'
+  access: Access
+  weight: number
+  priority: number
+  loadBalancing: EndpointStrategy
+  retry: Retry
+  passthrough: { enabled: boolean; forwardAuth: boolean }
+  backends: readonly Backend[]
+}
+
+export interface Target {
+  model: Ref
+  /** Already resolved: the target's own, else its model's. */
+  weight: number
+}
+
+export interface Fallback {
+  enabled: boolean
+  when: readonly FallbackClass[]
+  /** Tried in order after the rule's other targets. */
+  targets: readonly Target[]
+}
+
+export type HeaderMatch = { type: 'Exact'; name: string; value: string } | { type: 'Prefix'; name: string; value: string } | { type: 'Present'; name: string }
+
+/** Inside one match all of it must hold. Header names are lower case. */
+export interface Match {
+  capabilities?: readonly Capability[]
+  promptTokens?: { min?: number; max?: number }
+  headers?: readonly HeaderMatch[]
+  paths?: readonly string[]
+  clients?: { names?: readonly string[]; namespaces?: readonly string[] }
+}
+
+export interface PolicyRule {
+  name: string
+  /** Any of them; empty = always. */
+  matches: readonly Match[]
+  strategy: Strategy
+  targets: readonly Target[]
+  fallback: Fallback
+}
+
+/** One RoutingPolicy. The policy's own targets are the last rule, named "default", without matches. */
+export interface Policy {
+  ref: Ref
+  generation: number
+  /** Virtual models this object won. */
+  names: readonly string[]
+  access: Access
+  rules: readonly PolicyRule[]
+}
+
+/** One address that takes requests. Travels apart from routes, as it changes faster. */
+export interface Endpoint {
+  /** Opaque, stable for backend and address: safe to show to clients. */
+  id: string
+  /** Scheme, host and port: "http://10.0.0.7:8000". */
+  origin: string
+  /** Path prefix without a trailing slash, such as "/v1". */
+  basePath: string
+}
+
+export interface EndpointSet {
+  model: Ref
+  backend: string
+  endpoints: readonly Endpoint[]
+}
+
+/** A backend credential. `id` is what backends name; the value never leaves the proxy but to its backend. */
+export interface Credential {
+  id: string
+  value: string
+}
+
+/** A client key by digest. */
+export interface ClientKey {
+  /** "namespace/secretName": the client's name. */
+  client: string
+  namespace: string
+  /** Lower-case hex SHA-256 of the key. */
+  sha256: string
+  /** Milliseconds since the epoch; absent = never. */
+  expiresAtMs?: number
+}
+
+export interface RoutingTable {
+  version: typeof TABLE_VERSION
+  /** Who made it (raised by each new leader) and its number within that epoch. */
+  epoch: number
+  seq: number
+  models: readonly Model[]
+  policies: readonly Policy[]
+  endpointSets: readonly EndpointSet[]
+  credentials: readonly Credential[]
+  clientKeys: readonly ClientKey[]
+}
