@@ -1,0 +1,105 @@
+/**
+ * Unpacks llama-server from Debian's packages into a folder, from the mirror this machine already uses. Nothing is installed, root is
+ * not needed. apt checks the signatures; the suite (sid) moves on, so the versions found are returned and printed, not pinned.
+ */
+import { existsSync } from 'node:fs'
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { debianMirror, type Mirror, type SourceFile } from './apt-mirror.ts'
+import { run } from './run.ts'
+
+export const SUITE = 'sid'
+/** llama-server and all it loads, the C library included: the machine's own may be too old. */
+export const PACKAGES: readonly string[] = [
+  'libc6',
+  'libgcc-s1',
+  'libgomp1',
+  'libstdc++6',
+  'libssl3t64',
+  'libzstd1',
+  'zlib1g',
+  'libggml0',
+  'libllama0',
+  'llama.cpp-tools',
+]
+
+const KEYRINGS = ['/usr/share/keyrings/debian-archive-keyring.gpg', '/usr/share/keyrings/debian-archive-keyring.pgp']
+
+export interface Unpacked {
+  /** Package name → version. */
+  versions: Record<string, string>
+}
+
+/** Replaces `engineDir` with a freshly unpacked tree. `workDir` is scratch space and is removed. Rejects with a text that says what to do. */
+export async function unpackEngine(engineDir: string, workDir: string, say: (line: string) => void): Promise<Unpacked> {
+  const mirror = debianMirror(await aptSources())
+  if (mirror === undefined) throw new Error(NO_MIRROR)
+  try {
+    const apt = await aptOptions(workDir, mirror)
+    say(`package list of ${SUITE}, from the mirror in this machine's apt sources`)
+    await run('apt-get', [...apt, '-qq', 'update'])
+    await download(apt, join(workDir, 'debs'), say)
+    const versions = await unpackAll(join(workDir, 'debs'), join(workDir, 'tree'), say)
+    await rm(engineDir, { recursive: true, force: true })
+    await rename(join(workDir, 'tree'), engineDir)
+    return { versions }
+  } finally {
+    await rm(workDir, { recursive: true, force: true })
+  }
+}
+
+const NO_MIRROR =
+  'No Debian mirror in /etc/apt (sources.list, sources.list.d): the engine comes from Debian packages. ' +
+  'On another system install llama.cpp and set LLAMA_SERVER to its llama-server.'
+
+async function aptSources(): Promise<SourceFile[]> {
+  const folder = '/etc/apt/sources.list.d'
+  const names = existsSync(folder) ? (await readdir(folder)).sort().map((name) => join(folder, name)) : []
+  const found = ['/etc/apt/sources.list', ...names].filter((name) => existsSync(name))
+  return Promise.all(found.map(async (name) => ({ name, text: await readFile(name, 'utf8') })))
+}
+
+/** A private apt: own lists, own cache, an empty status file. The machine's proxy settings stay in force. */
+async function aptOptions(workDir: string, mirror: Mirror): Promise<string[]> {
+  for (const folder of ['lists/partial', 'cache/archives/partial', 'debs', 'tree']) await mkdir(join(workDir, folder), { recursive: true })
+  const keyring = mirror.signedBy ?? KEYRINGS.find((path) => existsSync(path))
+  const signed = keyring === undefined ? '' : `[signed-by=${keyring}] `
+  await writeFile(join(workDir, 'sources.list'), `deb ${signed}${mirror.uri} ${SUITE} main\n`)
+  await writeFile(join(workDir, 'status'), '')
+  const settings = [
+    `Dir::Etc::sourcelist=${join(workDir, 'sources.list')}`,
+    'Dir::Etc::sourceparts=/dev/null',
+    `Dir::State::lists=${join(workDir, 'lists')}`,
+    `Dir::Cache=${join(workDir, 'cache')}`,
+    `Dir::State::status=${join(workDir, 'status')}`,
+    'Acquire::Languages=none',
+    'Acquire::Retries=3',
+    ...(process.getuid?.() === 0 ? ['APT::Sandbox::User=root'] : []),
+  ]
+  return settings.flatMap((setting) => ['-o', setting])
+}
+
+async function download(apt: readonly string[], folder: string, say: (line: string) => void): Promise<void> {
+  say(`${PACKAGES.length} packages, about 12 MB`)
+  try {
+    await run('apt-get', [...apt, '-qq', 'download', ...PACKAGES], { cwd: folder })
+  } catch (error) {
+    throw new Error(
+      `A package of Debian ${SUITE} cannot be had. If it is gone or renamed there, change PACKAGES in scripts/engine/packages.ts ` +
+        `(the name of the new one stands in "Depends:" of llama.cpp-tools).\n${error instanceof Error ? error.message : String(error)}`,
+    )
+  }
+}
+
+async function unpackAll(folder: string, tree: string, say: (line: string) => void): Promise<Record<string, string>> {
+  const versions: Record<string, string> = {}
+  for (const file of (await readdir(folder)).sort()) {
+    const deb = join(folder, file)
+    const fields = await run('dpkg-deb', ['-f', deb, 'Package', 'Version'])
+    const [name = file, version = '?'] = fields.split('\n').map((line) => line.replace(/^\w+: /, ''))
+    await run('dpkg-deb', ['-x', deb, tree])
+    versions[name] = version
+    say(`  ${name} ${version}`)
+  }
+  return versions
+}
