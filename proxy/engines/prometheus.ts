@@ -1,0 +1,60 @@
+/**
+ * Reads gauges out of Prometheus text (version 0.0.4 and OpenMetrics). Only the asked names are parsed: an engine's histograms are long.
+ * In: the text. Out: sums or maxima over all label sets; undefined when no finite sample is there.
+ */
+
+/** A longer text is not read at all: half of it would be a wrong sum. */
+export const MAX_METRICS_CHARACTERS = 1_048_576
+/** Labels and value of one line; a longer line is no gauge of an engine. */
+const MAX_LINE_CHARACTERS = 4096
+
+/**
+ * Sum over all label sets of the first alias that has a sample. vLLM labels by engine rank: their queues add up.
+ * Each alias also matches with `_total` (Python's client appends it) and with `_` for `:` (some exporters replace it).
+ */
+export function sumOf(metrics: string, aliases: readonly string[]): number | undefined {
+  return firstOf(metrics, aliases, (values) => values.reduce((sum, value) => sum + value, 0))
+}
+
+/** The greatest sample, for shares: the fullest rank is the one that stalls. */
+export function maxOf(metrics: string, aliases: readonly string[]): number | undefined {
+  return firstOf(metrics, aliases, (values) => Math.max(...values))
+}
+
+/** A share in 0..1, else unknown. */
+export function shareOf(metrics: string, aliases: readonly string[]): number | undefined {
+  const value = maxOf(metrics, aliases)
+  return value !== undefined && value >= 0 && value <= 1 ? value : undefined
+}
+
+function firstOf(metrics: string, aliases: readonly string[], fold: (values: readonly number[]) => number): number | undefined {
+  if (metrics.length > MAX_METRICS_CHARACTERS) return undefined
+  for (const name of aliases.flatMap(spellings)) {
+    const values = samplesOf(metrics, name)
+    if (values.length > 0) return fold(values)
+  }
+  return undefined
+}
+
+function spellings(name: string): string[] {
+  return [name, `${name}_total`, name.replaceAll(':', '_')]
+}
+
+/** Finite values of the lines that start with exactly this name, whatever their labels. */
+function samplesOf(metrics: string, name: string): number[] {
+  const values: number[] = []
+  for (let at = metrics.indexOf(name); at >= 0; at = metrics.indexOf(name, at + name.length)) {
+    if (at > 0 && metrics[at - 1] !== '\n') continue
+    const end = metrics.indexOf('\n', at)
+    const value = sampleValue(metrics.slice(at + name.length, Math.min(end < 0 ? metrics.length : end, at + MAX_LINE_CHARACTERS)))
+    if (value !== undefined) values.push(value)
+  }
+  return values
+}
+
+/** What follows the name: `{labels} value [timestamp]`. Label values may hold spaces, braces and escaped quotes. */
+function sampleValue(rest: string): number | undefined {
+  const found = /^(?:\{(?:[^"}]|"(?:[^"\\]|\\.)*")*\})?[ \t]+(\S+)/.exec(rest)
+  const value = found?.[1] === undefined ? Number.NaN : Number(found[1])
+  return Number.isFinite(value) ? value : undefined
+}
