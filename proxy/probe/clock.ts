@@ -1,0 +1,26 @@
+/** Time as the prober sees it, so that a test can move it. */
+export interface ProbeClock {
+  /** Milliseconds since the epoch, for reports. */
+  now(): number
+  /** Milliseconds that never jump, for measuring. */
+  monotonicMs(): number
+  /** Resolves after the time or when the signal aborts; never rejects. */
+  wait(delayMs: number, signal: AbortSignal): Promise<void>
+}
+
+/** The timers do not keep the process alive. */
+export const systemClock: ProbeClock = {
+  now: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  wait: (delayMs, signal) =>
+    new Promise((resolve) => {
+      if (signal.aborted) return resolve()
+      const done = () => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', done)
+        resolve()
+      }
+      const timer = setTimeout(done, delayMs).unref()
+      signal.addEventListener('abort', done)
+    }),
+}

@@ -1,0 +1,194 @@
+/**
+ * The probes of one endpoint, from its start until `stop()`: health in every tick; which engine it is and which models it has at first
+ * contact, after a down period and once a minute; its signals in the same tick, or at their own interval where that differs.
+ */
+import type { LookupFunction } from 'node:net'
+import { Pool } from 'undici'
+import { type EngineProfile, type HealthVerdict, type KnownEngine, type ProbeTarget, rootOf, USUAL } from '../engines/engine.ts'
+import { profileOf, recogniseEngine } from '../engines/engines.ts'
+import { known, parsed } from '../engines/fields.ts'
+import { ask, NoAnswer, type Reply } from './ask.ts'
+import type { ProbeClock } from './clock.ts'
+import type { Gate } from './gate.ts'
+import { counted, NOTHING_KNOWN } from './health-count.ts'
+import type { ProbedEndpoint, ProbeReport } from './report.ts'
+
+/** Models are loaded and unloaded while an engine runs. */
+const MODELS_EVERY_MS = 60_000
+/** Below every engine's own, so that no request meets a socket that is being closed. */
+const KEEP_ALIVE_MS = 1_000
+
+export interface ProbeContext {
+  onReport(report: ProbeReport): void
+  random(): number
+  clock: ProbeClock
+  gate: Gate
+  /** Resolves host names, and refuses addresses that are not allowed. */
+  lookup?: LookupFunction
+}
+
+export class EndpointProbe {
+  readonly #probed: ProbedEndpoint
+  readonly #context: ProbeContext
+  readonly #target: ProbeTarget
+  readonly #timeoutMs: number
+  readonly #pool: Pool
+  readonly #stop = new AbortController()
+  readonly #ended: Promise<unknown>
+  #engine: KnownEngine | undefined
+  #count = NOTHING_KNOWN
+  #modelsReadAtMs: number | undefined
+  #report: ProbeReport
+
+  constructor(probed: ProbedEndpoint, context: ProbeContext) {
+    const { backend, endpoint } = probed
+    const healthMs = backend.health.intervalMs ?? USUAL.health.intervalMs
+    const signalsMs = backend.signals.intervalMs ?? USUAL.signals.intervalMs
+    this.#probed = probed
+    this.#context = context
+    this.#target = targetOf(probed)
+    this.#timeoutMs = backend.health.timeoutMs ?? Math.min(USUAL.health.timeoutMs, healthMs)
+    this.#pool = poolFor(endpoint.origin, this.#timeoutMs, context.lookup)
+    this.#engine = backend.engine === 'Auto' ? undefined : backend.engine
+    this.#report = { endpointId: probed.id, atMs: 0, healthy: undefined }
+    this.#ended =
+      healthMs === signalsMs
+        ? this.#repeat(healthMs, () => this.#tick(true))
+        : Promise.all([this.#repeat(healthMs, () => this.#tick(false)), this.#repeat(signalsMs, () => this.#readSignals())])
+  }
+
+  /** Aborts what is under way; no report comes after the call. Resolves when the sockets are gone. */
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    await this.#ended
+    await this.#pool.destroy()
+  }
+
+  async #repeat(intervalMs: number, work: () => Promise<void>): Promise<void> {
+    const { clock, gate, random } = this.#context
+    const { signal } = this.#stop
+    while (!signal.aborted) {
+      const startedMs = clock.monotonicMs()
+      await gate.run(work, signal)
+      const jitteredMs = intervalMs * (0.8 + 0.4 * random())
+      await clock.wait(Math.max(0, jitteredMs - (clock.monotonicMs() - startedMs)), signal)
+    }
+  }
+
+  async #tick(withSignals: boolean): Promise<void> {
+    try {
+      const profile = profileOf(this.#engine ?? (await this.#detect()))
+      const startedMs = this.#context.clock.monotonicMs()
+      const reply = await this.#ask(profile.healthRequest(this.#target))
+      const responseMs = this.#context.clock.monotonicMs() - startedMs
+      const verdict = profile.readHealth(reply.status, reply.body)
+      if (verdict === 'ready') await this.#readModels(profile, reply)
+      this.#conclude(verdict, reasonOf(verdict, reply.status), responseMs)
+      if (withSignals && verdict === 'ready') await this.#readSignals()
+    } catch (error) {
+      if (!(error instanceof NoAnswer)) throw error
+      this.#conclude('bad', error.message)
+    }
+  }
+
+  /** Two questions tell the engines apart: the model list, and Ollama's version. Neither touches a model. */
+  async #detect(): Promise<KnownEngine> {
+    const list = await this.#ask(USUAL.modelsRequest(this.#target))
+    const byList = recogniseEngine({ ...list, json: parsed(list.body) })
+    if (byList === undefined && list.status >= 500) throw new NoAnswer(`status ${list.status}`)
+    this.#engine = byList ?? (await this.#detectByVersion()) ?? 'Generic'
+    return this.#engine
+  }
+
+  async #detectByVersion(): Promise<KnownEngine | undefined> {
+    const version = await this.#ask(`${rootOf(this.#target.basePath)}/api/version`)
+    return recogniseEngine({ ...version, json: parsed(version.body) })
+  }
+
+  /** What cannot be read leaves the facts as they were: it is no sign of ill health. */
+  async #readModels(profile: EngineProfile, health: Reply): Promise<void> {
+    const { clock } = this.#context
+    if (this.#modelsReadAtMs !== undefined && clock.monotonicMs() - this.#modelsReadAtMs < MODELS_EVERY_MS) return
+    const path = profile.modelsRequest(this.#target)
+    const list = path === profile.healthRequest(this.#target) ? health : await this.#ask(path).catch(ignoreNoAnswer)
+    if (list?.status !== 200) return
+    const { upstreamModelFound, ...facts } = profile.readModels(parsed(list.body), this.#target.upstreamModel)
+    this.#modelsReadAtMs = clock.monotonicMs()
+    this.#report = { ...this.#report, ...facts, modelMissing: !upstreamModelFound }
+  }
+
+  #conclude(verdict: HealthVerdict, reason: string | undefined, responseMs?: number): void {
+    const { health } = this.#probed.backend
+    const before = this.#count.healthy
+    this.#count = counted(this.#count, verdict, {
+      healthyAfter: health.healthyAfter ?? USUAL.health.healthyAfter,
+      unhealthyAfter: health.unhealthyAfter ?? USUAL.health.unhealthyAfter,
+    })
+    const { reason: _last, ...rest } = this.#report
+    const missing = rest.modelMissing === true ? `the engine has no model "${this.#target.upstreamModel}"` : undefined
+    this.#tell({ ...rest, ...known<Partial<ProbeReport>>({ engine: this.#engine, responseMs, reason: reason ?? missing }) })
+    if (before !== false && this.#count.healthy === false) this.#forget()
+  }
+
+  /** What comes back after a down period may be another engine, with other models. */
+  #forget(): void {
+    this.#modelsReadAtMs = undefined
+    if (this.#probed.backend.engine === 'Auto') this.#engine = undefined
+    const { contextWindowTokens: _c, capabilities: _p, modelMissing: _m, ...rest } = this.#report
+    this.#report = rest
+  }
+
+  /** Signals that cannot be read grow old and so become unknown; they never say that an endpoint is ill. */
+  async #readSignals(): Promise<void> {
+    if (this.#engine === undefined) return
+    const profile = profileOf(this.#engine)
+    for (const path of profile.signalsRequests(this.#target)) {
+      const reply = await this.#ask(path).catch(ignoreNoAnswer)
+      if (reply?.status !== 200) continue
+      const { running: _r, waiting: _w, cacheUsed: _c, ...rest } = this.#report
+      const reading = profile.readSignals(reply.body, { model: this.#target.upstreamModel })
+      return this.#tell({ ...rest, ...reading, signalsAtMs: this.#context.clock.now() })
+    }
+  }
+
+  #tell(report: ProbeReport): void {
+    if (this.#stop.signal.aborted) return
+    this.#report = { ...report, atMs: this.#context.clock.now(), healthy: this.#count.healthy }
+    this.#context.onReport(this.#report)
+  }
+
+  #ask(path: string): Promise<Reply> {
+    const headers = Object.fromEntries(this.#probed.backend.headers.map(({ name, value }) => [name, value]))
+    return ask({ pool: this.#pool, path, headers, timeoutMs: this.#timeoutMs, signal: this.#stop.signal })
+  }
+}
+
+function targetOf({ backend, endpoint }: ProbedEndpoint): ProbeTarget {
+  const { upstreamModel, health, signals } = backend
+  return {
+    basePath: endpoint.basePath,
+    upstreamModel,
+    ...known<Partial<ProbeTarget>>({ healthPath: health.path, signalsPath: signals.path }),
+  }
+}
+
+function poolFor(origin: string, timeoutMs: number, lookup: LookupFunction | undefined): Pool {
+  return new Pool(origin, {
+    connections: 2,
+    pipelining: 1,
+    connect: { timeout: timeoutMs, ...known<{ lookup: LookupFunction }>({ lookup }) },
+    headersTimeout: timeoutMs,
+    bodyTimeout: timeoutMs,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveMaxTimeout: KEEP_ALIVE_MS,
+  })
+}
+
+function reasonOf(verdict: HealthVerdict, status: number): string | undefined {
+  if (verdict === 'ready') return undefined
+  return verdict === 'loading' ? 'the model is loading' : `status ${status}`
+}
+
+function ignoreNoAnswer(error: unknown): undefined {
+  if (!(error instanceof NoAnswer)) throw error
+}

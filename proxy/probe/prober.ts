@@ -1,0 +1,72 @@
+/**
+ * Asks our own engines how they are. In: the endpoints of the current routing table, at every swap. Out: a report for each after every
+ * probe. It may not ask a backend that is billed per call or has a credential, may not load, wake or swap a model, and decides nothing:
+ * who reads the reports does.
+ */
+import type { LookupFunction } from 'node:net'
+import { type ProbeClock, systemClock } from './clock.ts'
+import { EndpointProbe, type ProbeContext } from './endpoint-probe.ts'
+import { Gate } from './gate.ts'
+import type { ProbedEndpoint, ProbeReport } from './report.ts'
+
+const AT_ONCE = 32
+
+export interface ProberOptions {
+  /** Called once a probe; must not throw. */
+  onReport(report: ProbeReport): void
+  /** 0..1, for the jitter of ±20 % that keeps proxies from probing in step. */
+  random(): number
+  clock?: ProbeClock
+  /** Resolves host names, and refuses addresses that are not allowed. */
+  lookup?: LookupFunction
+}
+
+interface Running {
+  settings: string
+  probe: EndpointProbe
+}
+
+export class Prober {
+  readonly #context: ProbeContext
+  readonly #running = new Map<string, Running>()
+  readonly #stopping = new Set<Promise<void>>()
+
+  constructor(options: ProberOptions) {
+    this.#context = { clock: systemClock, ...options, gate: new Gate(AT_ONCE) }
+  }
+
+  /** Starts, stops and restarts probes so that exactly these endpoints are probed, as they are now described. */
+  apply(endpoints: readonly ProbedEndpoint[]): void {
+    const wanted = new Map(endpoints.filter(mayBeProbed).map((probed) => [probed.id, probed]))
+    for (const [id, running] of this.#running) {
+      const probed = wanted.get(id)
+      if (probed !== undefined && settingsOf(probed) === running.settings) wanted.delete(id)
+      else this.#end(id, running)
+    }
+    for (const [id, probed] of wanted) {
+      this.#running.set(id, { settings: settingsOf(probed), probe: new EndpointProbe(probed, this.#context) })
+    }
+  }
+
+  /** Ends everything; no report comes after the call. */
+  async close(): Promise<void> {
+    this.apply([])
+    await Promise.all(this.#stopping)
+  }
+
+  #end(id: string, { probe }: Running): void {
+    this.#running.delete(id)
+    const stopped = probe.stop().finally(() => this.#stopping.delete(stopped))
+    this.#stopping.add(stopped)
+  }
+}
+
+function mayBeProbed({ backend }: ProbedEndpoint): boolean {
+  return backend.probed && backend.auth === undefined
+}
+
+/** All that a probe depends on: a change of anything else (a weight) leaves it running. */
+function settingsOf({ backend, endpoint }: ProbedEndpoint): string {
+  const { engine, upstreamModel, health, signals, headers } = backend
+  return JSON.stringify([endpoint.origin, endpoint.basePath, engine, upstreamModel, health, signals, headers])
+}

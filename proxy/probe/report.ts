@@ -1,0 +1,35 @@
+/** What the prober is told and what it tells. */
+import type { KnownEngine } from '../engines/engine.ts'
+import type { Backend, Capability, Endpoint, Ref } from '../routing-table/v1.ts'
+
+export interface ProbedEndpoint {
+  /** The endpoint's id: opaque and unique. */
+  id: string
+  model: Ref
+  backend: Backend
+  endpoint: Endpoint
+}
+
+/** Everything known of one endpoint at one moment. Absent = unknown. A later report replaces an earlier one. */
+export interface ProbeReport {
+  endpointId: string
+  atMs: number
+  /** Undefined until enough probes have told. */
+  healthy: boolean | undefined
+  /** Why it is not healthy, or what is wrong with it; for people. No address in it. */
+  reason?: string
+  /** Time of the last answered health request. */
+  responseMs?: number
+  /** Detected, where the resource says `Auto`. */
+  engine?: KnownEngine
+  running?: number
+  waiting?: number
+  /** Share of the KV cache in use, 0..1. */
+  cacheUsed?: number
+  /** When running, waiting and cacheUsed were read: what is too old counts as unknown. */
+  signalsAtMs?: number
+  contextWindowTokens?: number
+  capabilities?: readonly Capability[]
+  /** The engine answers, and does not have the backend's `upstreamModel`. */
+  modelMissing?: boolean
+}
