@@ -34,7 +34,7 @@ function entriesOf(file: SourceFile): Entry[] {
 
 function isMainArchive(entry: Entry): boolean {
   const path = entry.uri.replace(/\/+$/, '')
-  return entry.types.includes('deb') && entry.components.includes('main') && /debian$/.test(path)
+  return entry.types.includes('deb') && entry.components.includes('main') && path.endsWith('debian')
 }
 
 /** `deb [arch=amd64 signed-by=/path] URI suite component…` */

@@ -44,6 +44,9 @@ export async function startEngine(options: EngineOptions): Promise<RunningEngine
   const args = [...command.prefix, ...serverArgs(await modelFile(options.model, options.pieces), options)]
   const child = spawn(command.file, args, { cwd: command.cwd, stdio: ['ignore', 'pipe', 'pipe'] })
   const log = keepLog(child)
+  const killWithUs = () => child.kill('SIGKILL')
+  process.once('exit', killWithUs)
+  child.once('exit', () => process.off('exit', killWithUs))
   const close = () => end(child)
   try {
     const port = await listeningPort(child, log)
