@@ -1,0 +1,744 @@
+// Generated from crds/*.yaml by scripts/generate.ts. Do not edit.
+// Objects as they are after defaulting: a field with a default is always there.
+
+export type CustomResource = LlamaModel | RoutingPolicy
+/**
+ * One capability.
+ */
+export type Capability =
+  | 'chat'
+  | 'completions'
+  | 'responses'
+  | 'embeddings'
+  | 'rerank'
+  | 'vision'
+  | 'audio'
+  | 'tools'
+  | 'jsonSchema'
+  | 'reasoning'
+  | 'prefixContinuation'
+/**
+ * What runs there. Auto finds out by asking; Generic is any API in OpenAI's dialect.
+ */
+export type Engine = 'Auto' | 'vLLM' | 'LlamaCpp' | 'Ollama' | 'OpenAI' | 'Generic'
+/**
+ * How the rule chooses. Absent, the policy's.
+ */
+export type Strategy = 'WeightedRandom' | 'WeightedRoundRobin' | 'Priority' | 'LeastLoad'
+
+/**
+ * A served model, with its name, where it runs, its limits and how its health is judged.
+ */
+export interface LlamaModel {
+  apiVersion: 'llamaswap.dev/v1alpha1'
+  kind: 'LlamaModel'
+  metadata: ObjectMeta
+  spec: LlamaModelSpec
+  status?: LlamaModelStatus
+}
+/**
+ * Name, namespace, labels and annotations, and what the cluster adds.
+ */
+export interface ObjectMeta {
+  name: string
+  namespace?: string
+  labels?: {
+    [k: string]: string
+  }
+  annotations?: {
+    [k: string]: string
+  }
+  uid?: string
+  generation?: number
+  resourceVersion?: string
+  creationTimestamp?: string
+}
+/**
+ * What is wanted.
+ */
+export interface LlamaModelSpec {
+  /**
+   * The name clients send. Absent, metadata.name.
+   */
+  modelName?: string
+  /**
+   * Other names for this model.
+   *
+   * @maxItems 16
+   */
+  aliases?: ModelAlias[]
+  /**
+   * Public models can be named by clients and are listed. Internal ones are reachable only as a policy's target.
+   */
+  visibility: 'Public' | 'Internal'
+  /**
+   * What the engine calls the model. Absent, the served name.
+   */
+  upstreamModel?: string
+  /**
+   * What the model can do. Absent, chat, completions and tools, and what the engine says about itself.
+   *
+   * @minItems 1
+   * @maxItems 16
+   */
+  capabilities?: Capability[]
+  /**
+   * Context window in tokens. Absent, the engine's own.
+   */
+  contextWindow?: number
+  maxOutput?: MaxOutput
+  /**
+   * Share of requests where a policy names this model without a weight of its own. 0 takes none.
+   */
+  weight: number
+  /**
+   * Models with the lowest number are used first by policies with strategy Priority.
+   */
+  priority: number
+  access: Access
+  /**
+   * How an endpoint of a backend is chosen. Absent, PowerOfTwo.
+   */
+  loadBalancing?: {
+    /**
+     * PowerOfTwo takes the less loaded of two at random, RoundRobin one after the other.
+     */
+    strategy?: 'PowerOfTwo' | 'RoundRobin'
+  }
+  health?: Health
+  signals?: Signals
+  timeouts?: Timeouts
+  retry?: Retry
+  passthrough?: Passthrough
+  /**
+   * Where the model runs.
+   *
+   * @minItems 1
+   * @maxItems 16
+   */
+  backends: Backend[]
+}
+/**
+ * One other name.
+ */
+export interface ModelAlias {
+  /**
+   * The name clients send.
+   */
+  name: string
+  /**
+   * What the engine calls it under this name, such as the name of a LoRA adapter. Absent, the spec's.
+   */
+  upstreamModel?: string
+}
+/**
+ * Limit on the length of an answer. Absent, none but the engine's.
+ */
+export interface MaxOutput {
+  /**
+   * Most tokens an answer may have.
+   */
+  tokens: number
+  /**
+   * What happens to a request that asks for more. Clamp lowers it to the limit, Refuse answers with an error. Absent means Clamp.
+   */
+  onExceed?: 'Clamp' | 'Refuse'
+}
+/**
+ * Which client namespaces may use this model.
+ */
+export interface Access {
+  /**
+   * Same allows the object's own namespace, All every namespace, Selector the namespaces whose labels match.
+   */
+  from: 'Same' | 'All' | 'Selector'
+  /**
+   * Which namespaces, when from is Selector.
+   */
+  selector?: {
+    /**
+     * Labels that a namespace must have, all of them.
+     */
+    matchLabels: {
+      /**
+       * Value of the label.
+       */
+      [k: string]: string
+    }
+  }
+}
+/**
+ * Active health checks of the endpoints. What is absent comes from the engine's profile.
+ */
+export interface Health {
+  /**
+   * Path of the health request, from the root of the endpoint's address. Absent, the engine's own.
+   */
+  path?: string
+  /**
+   * Time from one health request to the next, such as 5s. Absent, the engine's profile.
+   */
+  interval?: string
+  /**
+   * How long one health request may take, such as 2s. Absent, the engine's profile.
+   */
+  timeout?: string
+  /**
+   * Good answers in a row that make an endpoint healthy again.
+   */
+  healthyAfter?: number
+  /**
+   * Failed health requests in a row that make an endpoint unhealthy.
+   */
+  unhealthyAfter?: number
+}
+/**
+ * Reading of the endpoints' load from their metrics. What is absent comes from the engine's profile.
+ */
+export interface Signals {
+  /**
+   * Path of the engine's metrics, from the root of the endpoint's address. Absent, the engine's own.
+   */
+  path?: string
+  /**
+   * Time from one reading to the next, such as 1s. Absent, the engine's profile.
+   */
+  interval?: string
+  /**
+   * Age at which a reading counts as unknown, such as 5s. Absent, the engine's profile.
+   */
+  staleAfter?: string
+}
+/**
+ * Deadlines of a request. What is absent adapts to what the endpoints usually need.
+ */
+export interface Timeouts {
+  /**
+   * How long opening a connection may take, such as 1s.
+   */
+  connect?: string
+  /**
+   * How long the first content of an answer may take, such as 30s. Absent, it adapts to what the endpoint usually needs.
+   */
+  firstToken?: string
+  /**
+   * How long a stream may be silent before it counts as failed, such as 20s.
+   */
+  streamIdle?: string
+  /**
+   * How long a request may take in all, every attempt and fallback together, such as 10m. Absent, no limit.
+   */
+  total?: string
+}
+/**
+ * How often a request that failed before its first content is tried again.
+ */
+export interface Retry {
+  /**
+   * Further attempts at the endpoint that failed, before another one is tried.
+   */
+  sameEndpoint?: number
+  /**
+   * Most attempts of one request, the first and those at fallback targets included.
+   */
+  totalAttempts?: number
+  /**
+   * Most retries, as a percentage of the requests of the same time.
+   */
+  budgetPercent?: number
+}
+/**
+ * Raw access to the engine under /upstream/{model}/.
+ */
+export interface Passthrough {
+  /**
+   * Whether raw access is allowed to clients that may use the model.
+   */
+  enabled: boolean
+  /**
+   * Whether the backend's credential is sent with raw requests too.
+   */
+  forwardAuth: boolean
+}
+/**
+ * One source of the model, an own engine or a commercial API.
+ */
+export interface Backend {
+  /**
+   * Name of the backend, unique in the list. It appears in status, metrics and the x-llama-swap-endpoint header.
+   */
+  name: string
+  /**
+   * Share of the model's requests, relative to the other backends of the same priority. 0 takes none.
+   */
+  weight: number
+  /**
+   * Backends with the lowest number are used first; others when none of those can take the request.
+   */
+  priority: number
+  /**
+   * Address of the engine or API, such as https://api.example.com/v1. Without a path, /v1 is used; a path replaces it.
+   */
+  url: string
+  engine: Engine
+  auth?: BackendAuth
+  /**
+   * Headers added to each request to the backend. Never secrets; those belong in auth.
+   *
+   * @maxItems 16
+   */
+  headers?: BackendHeader[]
+  /**
+   * What this backend's engine calls the model, where it differs from the spec's.
+   */
+  upstreamModel?: string
+  /**
+   * Context window of this backend in tokens, where it differs from the spec's.
+   */
+  contextWindow?: number
+  /**
+   * What this backend can do, where it differs from the spec's.
+   *
+   * @minItems 1
+   * @maxItems 16
+   */
+  capabilities?: Capability[]
+  maxOutput?: MaxOutput
+  health?: Health
+  signals?: Signals
+  timeouts?: Timeouts
+}
+/**
+ * Credential for the backend. Absent, none is sent. A backend with a credential is never probed.
+ */
+export interface BackendAuth {
+  /**
+   * How the credential is sent. Header puts it into a request header.
+   */
+  type: 'Header'
+  /**
+   * Which header carries it. Absent, the engine's usual one.
+   */
+  header?: {
+    /**
+     * Name of the header. Absent, Authorization.
+     */
+    name?: string
+    /**
+     * Word before the key, such as Bearer. An empty string sends the bare key. Absent, Bearer for Authorization and none for other headers.
+     */
+    scheme?: string
+  }
+  /**
+   * Keys of Secrets in the object's namespace. The first that exists is used, the next after the engine has refused it.
+   *
+   * @minItems 1
+   * @maxItems 8
+   */
+  secretRefs: SecretKeyRef[]
+}
+/**
+ * One key of one Secret.
+ */
+export interface SecretKeyRef {
+  /**
+   * Name of the Secret.
+   */
+  name: string
+  /**
+   * Key in the Secret.
+   */
+  key: string
+}
+/**
+ * One header.
+ */
+export interface BackendHeader {
+  /**
+   * Name of the header.
+   */
+  name: string
+  /**
+   * Value of the header; may be empty.
+   */
+  value: string
+}
+/**
+ * What was found; written by the operator.
+ */
+export interface LlamaModelStatus {
+  /**
+   * Generation of the spec that this status speaks of.
+   */
+  observedGeneration?: number
+  /**
+   * Names under which clients reach the model, the model name first.
+   *
+   * @maxItems 17
+   *
+   * Items: One name.
+   */
+  servedNames?: string[]
+  /**
+   * What holds for the object now: Accepted, ResolvedRefs, Programmed, Ready, and Degraded while it is.
+   *
+   * @maxItems 16
+   */
+  conditions?: Condition[]
+  /**
+   * Endpoints of all backends.
+   */
+  endpoints?: {
+    /**
+     * All of them.
+     */
+    total?: number
+    /**
+     * Those that can take requests.
+     */
+    ready?: number
+  }
+  programmed?: Programmed
+  /**
+   * State of each backend.
+   *
+   * @maxItems 16
+   */
+  backends?: BackendStatus[]
+  /**
+   * The numbers above as text, for the columns of kubectl get.
+   */
+  summary?: {
+    /**
+     * Ready and all endpoints, such as 2/3.
+     */
+    endpoints?: string
+    /**
+     * Proxies that hold the object and all proxies, such as 3/3.
+     */
+    programmed?: string
+    /**
+     * Engines of the backends.
+     */
+    engines?: string
+    /**
+     * Names of the backends.
+     */
+    backends?: string
+  }
+}
+/**
+ * One condition.
+ */
+export interface Condition {
+  /**
+   * Name of the condition.
+   */
+  type: string
+  /**
+   * Whether it holds.
+   */
+  status: 'True' | 'False' | 'Unknown'
+  /**
+   * Generation of the spec that the condition speaks of.
+   */
+  observedGeneration?: number
+  /**
+   * When status last changed.
+   */
+  lastTransitionTime: string
+  /**
+   * Why, in one word.
+   */
+  reason: string
+  /**
+   * Why, in a sentence.
+   */
+  message: string
+}
+/**
+ * Which proxies hold this object.
+ */
+export interface Programmed {
+  /**
+   * Generation of the spec that was pushed last.
+   */
+  generation?: number
+  /**
+   * Proxies that should hold it.
+   */
+  proxies?: number
+  /**
+   * Proxies that have confirmed it.
+   */
+  acked?: number
+  /**
+   * Proxies that have refused it.
+   */
+  rejected?: number
+}
+/**
+ * State of one backend.
+ */
+export interface BackendStatus {
+  /**
+   * Name of the backend.
+   */
+  name: string
+  /**
+   * What runs there, as set or found.
+   */
+  engine?: string
+  /**
+   * All endpoints of the backend.
+   */
+  total?: number
+  /**
+   * Those that can take requests.
+   */
+  ready?: number
+  /**
+   * Why it takes no requests, in one word; absent while it does.
+   */
+  reason?: string
+}
+/**
+ * Virtual model names and the rules that pick a LlamaModel for them.
+ */
+export interface RoutingPolicy {
+  apiVersion: 'llamaswap.dev/v1alpha1'
+  kind: 'RoutingPolicy'
+  metadata: ObjectMeta
+  spec: RoutingPolicySpec
+  status?: RoutingPolicyStatus
+}
+/**
+ * What is wanted.
+ */
+export interface RoutingPolicySpec {
+  /**
+   * Names that clients send and this policy answers for.
+   *
+   * @minItems 1
+   * @maxItems 16
+   *
+   * Items: One name, such as auto.
+   */
+  virtualModels: string[]
+  access: Access
+  /**
+   * Choices for some requests; the first that holds is taken. The policy's own targets serve the others.
+   *
+   * @minItems 1
+   * @maxItems 32
+   */
+  rules?: PolicyRule[]
+  strategy?: Strategy
+  /**
+   * Models that the policy chooses from.
+   *
+   * @minItems 1
+   * @maxItems 16
+   */
+  targets?: Target[]
+  fallback?: Fallback
+}
+/**
+ * One rule.
+ */
+export interface PolicyRule {
+  /**
+   * Name of the rule, unique in the policy. It appears in status, metrics and the x-llama-swap-rule header.
+   */
+  name: string
+  /**
+   * The rule holds when any of these does. None at all means always.
+   *
+   * @maxItems 8
+   */
+  matches?: RuleMatch[]
+  /**
+   * Models that the rule chooses from. Absent, the policy's.
+   *
+   * @minItems 1
+   * @maxItems 16
+   */
+  targets?: Target[]
+  strategy?: Strategy
+  fallback?: Fallback
+}
+/**
+ * Conditions on the request, which must all hold.
+ */
+export interface RuleMatch {
+  /**
+   * The request needs all of these.
+   *
+   * @minItems 1
+   * @maxItems 16
+   */
+  capabilities?: Capability[]
+  /**
+   * Estimated length of the prompt.
+   */
+  promptTokens?: {
+    /**
+     * Fewest tokens, inclusive.
+     */
+    min?: number
+    /**
+     * Most tokens, inclusive.
+     */
+    max?: number
+  }
+  /**
+   * Headers that the request must have, all of them.
+   *
+   * @minItems 1
+   * @maxItems 8
+   */
+  headers?: HeaderMatch[]
+  /**
+   * The request has one of these paths.
+   *
+   * @minItems 1
+   * @maxItems 16
+   *
+   * Items: One path, such as /v1/chat/completions.
+   */
+  paths?: string[]
+  /**
+   * Who asks.
+   */
+  clients?: {
+    /**
+     * The client is one of these.
+     *
+     * @minItems 1
+     * @maxItems 8
+     *
+     * Items: One client, as namespace/name of its key's Secret; without a namespace, of the policy's own.
+     */
+    names?: string[]
+    /**
+     * The client's namespace is one of these.
+     *
+     * @minItems 1
+     * @maxItems 8
+     *
+     * Items: One namespace.
+     */
+    namespaces?: string[]
+  }
+}
+/**
+ * One header.
+ */
+export interface HeaderMatch {
+  /**
+   * Exact compares the whole value, Prefix its beginning; Present only asks for the header.
+   */
+  type: 'Exact' | 'Prefix' | 'Present'
+  /**
+   * Name of the header, in any case.
+   */
+  name: string
+  /**
+   * Value or beginning of it; absent with type Present.
+   */
+  value?: string
+}
+/**
+ * One LlamaModel.
+ */
+export interface Target {
+  /**
+   * Name of a LlamaModel object of the policy's namespace, or namespace/name of another that allows it.
+   */
+  model: string
+  /**
+   * Share of requests, relative to the other targets. Absent, the model's own weight. 0 takes none.
+   */
+  weight?: number
+}
+/**
+ * What happens when a target cannot answer; replaces the policy's as a whole. Absent, the policy's.
+ */
+export interface Fallback {
+  /**
+   * Whether another target is tried when one cannot answer.
+   */
+  enabled: boolean
+  /**
+   * What a fallback answers to. Absent, all but ContentFilter.
+   *
+   * @minItems 1
+   * @maxItems 16
+   *
+   * Items: One kind of failure.
+   */
+  when?: ('Unavailable' | 'Overloaded' | 'RateLimited' | 'Timeout' | 'ServerError' | 'ContextLength' | 'ContentFilter')[]
+  /**
+   * Models tried in this order after the other targets.
+   *
+   * @minItems 1
+   * @maxItems 16
+   */
+  targets?: Target[]
+}
+/**
+ * What was found; written by the operator.
+ */
+export interface RoutingPolicyStatus {
+  /**
+   * Generation of the spec that this status speaks of.
+   */
+  observedGeneration?: number
+  /**
+   * What holds for the object now: Accepted, ResolvedRefs, Programmed, Ready, and Degraded while it is.
+   *
+   * @maxItems 16
+   */
+  conditions?: Condition[]
+  programmed?: Programmed
+  /**
+   * State of each rule.
+   *
+   * @maxItems 33
+   */
+  rules?: RuleStatus[]
+  /**
+   * What the policy does as text, for the columns of kubectl get.
+   */
+  summary?: {
+    /**
+     * Names that the policy answers for.
+     */
+    virtualModels?: string
+    /**
+     * Names of the targets.
+     */
+    targets?: string
+    /**
+     * Proxies that hold the object and all proxies, such as 3/3.
+     */
+    programmed?: string
+  }
+}
+/**
+ * State of one rule.
+ */
+export interface RuleStatus {
+  /**
+   * Name of the rule; default for the policy's own targets.
+   */
+  name: string
+  /**
+   * Whether one of its targets can take requests.
+   */
+  ready?: boolean
+  /**
+   * Why none can, in one word; absent while one can.
+   */
+  reason?: string
+}
