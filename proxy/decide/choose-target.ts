@@ -1,0 +1,69 @@
+import type { Strategy } from '../routing-table/v1.ts'
+import type { CursorStep } from './decision.ts'
+import { byWeight } from './dice.ts'
+import type { Candidate, Input } from './input.ts'
+import { loadOf } from './load.ts'
+import { smoothNext } from './smooth.ts'
+
+interface Choice {
+  readonly candidate: Candidate
+  readonly why: string
+  readonly steps: readonly CursorStep[]
+}
+
+interface Question {
+  readonly strategy: Strategy
+  readonly key: string
+  readonly candidates: readonly Candidate[]
+  readonly input: Input
+  readonly roll: () => number
+}
+
+const NO_STEPS: readonly CursorStep[] = []
+
+/** One target of those left, by the rule's strategy. A weight of 0 takes part only when every weight left is 0. */
+export function chooseTarget(question: Question): Choice | undefined {
+  const { candidates } = question
+  const [only] = candidates
+  if (only === undefined) return undefined
+  if (candidates.length === 1 && question.strategy !== 'WeightedRoundRobin') return { candidate: only, why: 'only target left', steps: NO_STEPS }
+  return CHOOSERS[question.strategy](question)
+}
+
+const CHOOSERS: Record<Strategy, (question: Question) => Choice | undefined> = {
+  WeightedRandom: ({ candidates, roll }) => weighted(candidates, roll, 'weight'),
+  WeightedRoundRobin: roundRobin,
+  Priority: ({ candidates, roll }) => {
+    const first = Math.min(...candidates.map(({ model }) => model.entry.priority))
+    return weighted(candidates.filter(({ model }) => model.entry.priority === first), roll, `priority ${first}`)
+  },
+  LeastLoad: leastLoad,
+}
+
+function weighted(candidates: readonly Candidate[], roll: () => number, why: string): Choice | undefined {
+  const candidate = byWeight(candidates, ({ weight }) => weight, roll())
+  if (candidate === undefined) return undefined
+  const total = candidates.reduce((sum, { weight }) => sum + weight, 0)
+  return { candidate, why: `${why} ${candidate.weight}/${total}`, steps: NO_STEPS }
+}
+
+function roundRobin({ candidates, key, input }: Question): Choice | undefined {
+  const members = candidates.map(({ model, weight }) => ({ id: model.entry.ref, weight }))
+  const chosen = smoothNext(members, input.live.cursor(key))
+  const candidate = candidates.find(({ model }) => model.entry.ref === chosen?.id)
+  if (candidate === undefined) return undefined
+  const total = members.reduce((sum, { weight }) => sum + weight, 0)
+  return { candidate, why: `round robin ${candidate.weight}/${total}`, steps: [{ key, chosen: candidate.model.entry.ref, members }] }
+}
+
+/** Least load per endpoint and weight; ties by weight at random. */
+function leastLoad({ candidates, input, roll }: Question): Choice | undefined {
+  const loads = candidates.map((candidate) => {
+    const load = candidate.endpoints.reduce((sum, endpoint) => sum + loadOf(endpoint, input), 0)
+    return load / Math.max(candidate.weight, 1e-6) / Math.max(candidate.endpoints.length, 1)
+  })
+  const least = Math.min(...loads)
+  const tied = candidates.filter((_, index) => loads[index] === least)
+  const candidate = byWeight(tied, ({ weight }) => weight, roll())
+  return candidate === undefined ? undefined : { candidate, why: `least load ${least.toFixed(2)}`, steps: NO_STEPS }
+}

@@ -1,0 +1,41 @@
+/**
+ * Chooses where a request goes. In: facts, the compiled table, the live view, the time, one dice, what has been tried. Out: a Decision.
+ * PURE: the same input gives the same decision, so that explain and replay can ask again. Cases are in `cases/` and beside each rule.
+ */
+import { type Decision, type Rule, refuse } from './decision.ts'
+import type { Ctx, Input } from './input.ts'
+import { capable } from './rules/capable.ts'
+import { clientMayUseModel } from './rules/client-may-use-model.ts'
+import { healthyEndpoint } from './rules/healthy-endpoint.ts'
+import { knownModel } from './rules/known-model.ts'
+import { matchingRule } from './rules/matching-rule.ts'
+import { notGivenUp } from './rules/not-given-up.ts'
+import { strategyChooses } from './rules/strategy-chooses.ts'
+import { withinContext } from './rules/within-context.ts'
+import { withinOutput } from './rules/within-output.ts'
+
+/** Order matters: cheap refusals first; what the request needs before what has failed; health last, as it alone may panic. */
+const RULES: readonly Rule[] = [
+  knownModel, // nothing else can be asked of a name nobody serves
+  clientMayUseModel, // before any rule of a policy is read, so that a hidden policy leaks nothing
+  matchingRule, // turns the name into candidates
+  capable, // a missing capability is the client's to mend: say so before windows and health
+  withinContext, // never a smaller window than the prompt
+  withinOutput, // a ceiling that refuses
+  notGivenUp, // endpoints and targets that this request has tried and may not try again
+  healthyEndpoint, // what is down or cooling; the last filter, total by panic
+  strategyChooses, // exactly one of what is left
+]
+
+const NO_RULE = { name: 'none', key: '', strategy: 'WeightedRandom', fallback: { enabled: false, when: [], targets: [] } } as const
+const START: Ctx = { claim: undefined, rule: NO_RULE, candidates: [], panic: false }
+
+export function decide(input: Input): Decision {
+  let ctx = START
+  for (const rule of RULES) {
+    const verdict = rule(ctx, input)
+    if (verdict.kind !== 'next') return verdict
+    ctx = verdict.ctx
+  }
+  return refuse(ctx, 'internal', 'No rule decided.')
+}

@@ -1,0 +1,71 @@
+import type { Code } from '../errors.ts'
+import type { CompiledEndpoint, CompiledModel } from '../routing-table/compile.ts'
+import type { Candidate, Ctx, Input, RuleInForce } from './input.ts'
+
+/** A round robin's turn that was used up: its owner adds it to the cursor. */
+export interface CursorStep {
+  readonly key: string
+  readonly chosen: string
+  /** Members that took part, with their weights. */
+  readonly members: readonly { readonly id: string; readonly weight: number }[]
+}
+
+/** Where a request goes, or why it goes nowhere. Models that sleep will add a third kind, `hold`. */
+export type Decision =
+  | {
+      readonly kind: 'send'
+      readonly model: CompiledModel
+      readonly endpoint: CompiledEndpoint
+      /** Written into the request's `model`. */
+      readonly upstreamModel: string
+      /** Written into the request's output-token field; undefined = leave it as it is. */
+      readonly clampOutputTokens: number | undefined
+      readonly rule: RuleInForce
+      readonly why: string
+      readonly steps: readonly CursorStep[]
+      readonly candidates: readonly Candidate[]
+    }
+  | {
+      readonly kind: 'refuse'
+      readonly code: Code
+      readonly message: string
+      readonly param: string | undefined
+      readonly retryAfterMs: number | undefined
+      readonly rule: string
+      readonly why: string
+      readonly candidates: readonly Candidate[]
+    }
+
+export type Verdict = { readonly kind: 'next'; readonly ctx: Ctx } | Decision
+
+/** One rule, one file, one sentence: says go on (with what is left), send, or refuse with a reason. */
+export type Rule = (ctx: Ctx, input: Input) => Verdict
+
+export const next = (ctx: Ctx): Verdict => ({ kind: 'next', ctx })
+
+export function refuse(ctx: Ctx, code: Code, message: string, more: { param?: string; retryAfterMs?: number } = {}): Decision {
+  return {
+    kind: 'refuse',
+    code,
+    message,
+    param: more.param,
+    retryAfterMs: more.retryAfterMs,
+    rule: ctx.rule.name,
+    why: code,
+    candidates: ctx.candidates,
+  }
+}
+
+/** Keeps the endpoints that fit; a candidate left without any has lost, and says why. */
+export function keepEndpoints(ctx: Ctx, fits: (endpoint: CompiledEndpoint, candidate: Candidate) => boolean, reason: (candidate: Candidate) => string): Ctx {
+  let changed = false
+  const candidates = ctx.candidates.map((candidate) => {
+    if (candidate.lost !== undefined || candidate.endpoints.every((endpoint) => fits(endpoint, candidate))) return candidate
+    changed = true
+    const endpoints = candidate.endpoints.filter((endpoint) => fits(endpoint, candidate))
+    return { ...candidate, endpoints, lost: endpoints.length === 0 ? reason(candidate) : undefined }
+  })
+  return changed ? { ...ctx, candidates } : ctx
+}
+
+export const anyLeft = (ctx: Ctx): boolean => ctx.candidates.some((candidate) => candidate.lost === undefined)

@@ -1,0 +1,105 @@
+import type { Claim, CompiledEndpoint, CompiledModel, CompiledTable } from '../routing-table/compile.ts'
+import type { Capability, Fallback, FallbackClass, Ref, Strategy } from '../routing-table/v1.ts'
+import type { FailureClass } from './classes.ts'
+
+export const ROUTES = ['chat', 'completions', 'embeddings', 'responses'] as const
+export type Route = (typeof ROUTES)[number]
+
+/** What a request asks for, read once from head and body. */
+export interface Facts {
+  readonly route: Route
+  readonly path: string
+  /** The value of `model` as the client sent it. */
+  readonly asked: string
+  readonly stream: boolean
+  readonly needs: readonly Capability[]
+  /** An estimate; see `dialects/estimate.ts`. */
+  readonly promptTokens: number
+  readonly maxOutputTokens: number | undefined
+  /** Lower-case names, as node:http gives them. */
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
+  readonly client: Client
+}
+
+/** Who asks, and the namespace whose rights the request has. */
+export interface Client {
+  /** "namespace/secretName" of the key; undefined = anonymous. */
+  readonly name: string | undefined
+  readonly namespace: string
+}
+
+/** What is known of one endpoint right now. */
+export interface EndpointView {
+  readonly inFlight: number
+  /** The probe's word: undefined = not probed, or not yet. */
+  readonly ready: boolean | undefined
+  readonly notReadyBecause: string | undefined
+  /** Requests in the engine's own queue, and when that was read; undefined = this engine does not say. */
+  readonly waiting: number | undefined
+  readonly running: number | undefined
+  readonly signalsAtMs: number
+  /** No request goes there before this time, unless nothing else is left. */
+  readonly coolUntilMs: number
+  readonly coolBecause: string | undefined
+  readonly capabilities: readonly Capability[] | undefined
+  /** Capabilities that a 501 has taken away, whatever is declared. */
+  readonly lacking: readonly Capability[]
+  readonly contextWindowTokens: number | undefined
+  /** Whether the engine has been recognised, or never will be (not probed). Before that its capabilities are unknown, not absent. */
+  readonly settled: boolean
+}
+
+/** Read-only view of the live state; its owner advances cursors and counts, decide never does. */
+export interface LiveView {
+  endpoint(id: string): EndpointView
+  /** Smooth round robin's state of one list: share still owed per member, in parts of one turn (−1..1). */
+  cursor(key: string): ReadonlyMap<string, number> | undefined
+}
+
+/** One attempt of this request that failed. */
+export interface PastAttempt {
+  readonly endpointId: string
+  readonly model: Ref
+  readonly failure: FailureClass
+  readonly when: FallbackClass | undefined
+  /** The endpoint may be tried again for this request. */
+  readonly mayRepeat: boolean
+}
+
+export interface Input {
+  readonly facts: Facts
+  readonly table: CompiledTable
+  readonly live: LiveView
+  readonly nowMs: number
+  /** One number in [0, 1): all of this decision's chance comes from it. */
+  readonly dice: number
+  readonly past: readonly PastAttempt[]
+}
+
+/** A model that may serve the request. `lost` says why it cannot; its endpoints shrink as rules rule them out. */
+export interface Candidate {
+  readonly model: CompiledModel
+  readonly weight: number
+  /** 0 = the rule's own targets; 1, 2, … = the fallback chain in order. */
+  readonly tier: number
+  readonly endpoints: readonly CompiledEndpoint[]
+  readonly lost: string | undefined
+}
+
+/** The rule in force: a policy's, or the implied one of a model asked for by name ("direct"). */
+export interface RuleInForce {
+  readonly name: string
+  /** Names the round robin's cursor: "namespace/policy/rule". */
+  readonly key: string
+  readonly strategy: Strategy
+  readonly fallback: Fallback
+}
+
+/** What the rules hand on to each other. */
+export interface Ctx {
+  readonly claim: Claim | undefined
+  readonly rule: RuleInForce
+  readonly candidates: readonly Candidate[]
+  /** Every endpoint left is cooling down: the one that recovers soonest is tried all the same. */
+  readonly panic: boolean
+}

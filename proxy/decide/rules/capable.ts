@@ -1,0 +1,32 @@
+import type { CompiledEndpoint } from '../../routing-table/compile.ts'
+import type { Capability } from '../../routing-table/v1.ts'
+import { anyLeft, keepEndpoints, next, type Rule, refuse } from '../decision.ts'
+import type { LiveView } from '../input.ts'
+
+/** What an engine is taken to do when neither the resource nor the engine itself says. */
+const ASSUMED: readonly Capability[] = ['chat', 'completions', 'tools']
+
+/** The endpoint can do all that the request needs. Unknown (not yet recognised) is not absent. */
+export const capable: Rule = (ctx, { facts, live }) => {
+  const missing = (endpoint: CompiledEndpoint): Capability | undefined => {
+    const can = capabilitiesOf(endpoint, live)
+    const { lacking } = live.endpoint(endpoint.id)
+    return facts.needs.find((need) => lacking.includes(need) || can?.includes(need) === false)
+  }
+  const left = keepEndpoints(
+    ctx,
+    (endpoint) => missing(endpoint) === undefined,
+    ({ endpoints }) => `it does not declare ${endpoints[0] === undefined ? 'it' : missing(endpoints[0])}`,
+  )
+  if (anyLeft(left) || !anyLeft(ctx)) return next(left)
+  const lacking = facts.needs.filter((need) => ctx.candidates.some(({ endpoints }) => endpoints.some((endpoint) => missing(endpoint) === need)))
+  const names = [...new Set(ctx.candidates.map(({ model }) => model.name))].slice(0, 5).join(', ')
+  const message = `The request needs ${lacking.join(', ')}, which no target of "${facts.asked}" has (${names}). If the engine can, list it in spec.capabilities.`
+  return refuse(left, 'unsupported_capability', message)
+}
+
+function capabilitiesOf(endpoint: CompiledEndpoint, live: LiveView): readonly Capability[] | undefined {
+  if (endpoint.backend.capabilities !== undefined) return endpoint.backend.capabilities
+  const view = live.endpoint(endpoint.id)
+  return view.capabilities ?? (view.settled ? ASSUMED : undefined)
+}

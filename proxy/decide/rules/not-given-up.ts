@@ -1,0 +1,45 @@
+import type { CompiledEndpoint } from '../../routing-table/compile.ts'
+import type { FallbackClass } from '../../routing-table/v1.ts'
+import { CLASSES } from '../classes.ts'
+import { keepEndpoints, next, type Rule } from '../decision.ts'
+import type { Candidate, Ctx, Input, PastAttempt } from '../input.ts'
+import { windowOf } from './within-context.ts'
+
+/**
+ * After a failure: leaves out endpoints that may not be tried again, other targets that the policy's fallback does not open for this
+ * class of failure, and windows no larger than one that was too small. Endpoints not tried yet go before a repeat.
+ */
+export const notGivenUp: Rule = (ctx, input) => {
+  const last = input.past.at(-1)
+  if (last === undefined) return next(ctx)
+  const left = keepEndpoints(ctx, (endpoint, candidate) => mayTry(endpoint, candidate, { ctx, input, last }), () => 'it has been tried, or fallback does not cover this failure')
+  const fresh = keepEndpoints(left, ({ id }) => !input.past.some(({ endpointId }) => endpointId === id), () => 'it has been tried')
+  const repeatFirst = last.mayRepeat && CLASSES[last.failure].again !== 'alone'
+  if (repeatFirst) return next(keepEndpoints(left, ({ id }) => id === last.endpointId, () => 'the same endpoint is tried once more first'))
+  return next(fresh.candidates.some(({ lost }) => lost === undefined) ? fresh : left)
+}
+
+function mayTry(endpoint: CompiledEndpoint, { model }: Candidate, { ctx, input, last }: { ctx: Ctx; input: Input; last: PastAttempt }): boolean {
+  const tried = input.past.findLast(({ endpointId }) => endpointId === endpoint.id)
+  if (tried !== undefined && !tried.mayRepeat) return false
+  if (model.entry.ref !== last.model && !opens(ctx, last.when)) return false
+  return input.past.every((attempt) => allowsElsewhere(attempt, endpoint, input))
+}
+
+const opens = ({ rule: { fallback } }: Ctx, when: FallbackClass | undefined): boolean => fallback.enabled && when !== undefined && fallback.when.includes(when)
+
+function allowsElsewhere({ failure, endpointId, model }: PastAttempt, endpoint: CompiledEndpoint, { table, live }: Input): boolean {
+  if (endpoint.id === endpointId) return true
+  switch (CLASSES[failure].elsewhere) {
+    case 'never':
+      return false
+    case 'larger': {
+      const tooSmall = table.endpoints.get(endpointId)
+      return tooSmall === undefined || windowOf(endpoint, live) > windowOf(tooSmall, live)
+    }
+    case 'listed': // the same model would refuse again; whether another target is asked, the policy's `when` has said above
+      return endpoint.model !== model
+    case 'any':
+      return true
+  }
+}

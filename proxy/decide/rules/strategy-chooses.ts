@@ -1,0 +1,39 @@
+import type { CompiledEndpoint } from '../../routing-table/compile.ts'
+import { chooseEndpoint } from '../choose-endpoint.ts'
+import { chooseTarget } from '../choose-target.ts'
+import { type Rule, refuse } from '../decision.ts'
+import { rolls } from '../dice.ts'
+import type { Candidate, Facts } from '../input.ts'
+
+/** Of the lowest tier left, the strategy chooses the target; then the model's own balancing chooses the endpoint. */
+export const strategyChooses: Rule = (ctx, input) => {
+  const left = ctx.candidates.filter(({ lost }) => lost === undefined)
+  const tier = Math.min(...left.map((candidate) => candidate.tier))
+  const roll = rolls(input.dice)
+  const target = chooseTarget({ strategy: ctx.rule.strategy, key: ctx.rule.key, candidates: left.filter((candidate) => candidate.tier === tier), input, roll })
+  if (target === undefined) return refuse(ctx, 'no_available_target', `No endpoint of "${input.facts.asked}" can take requests.`)
+  const picked = chooseEndpoint(target.candidate, input, roll)
+  const { candidate } = target
+  return {
+    kind: 'send',
+    model: candidate.model,
+    endpoint: picked.endpoint,
+    upstreamModel: candidate.model.aliasUpstream.get(input.facts.asked) ?? picked.endpoint.backend.upstreamModel,
+    clampOutputTokens: clamp(picked.endpoint, input.facts),
+    rule: ctx.rule,
+    why: why(ctx.panic, candidate, target.why, picked.why),
+    steps: [...target.steps, ...picked.steps],
+    candidates: ctx.candidates,
+  }
+}
+
+/** A ceiling holds whether the client asked for more or for no number at all. */
+function clamp({ backend: { maxOutput } }: CompiledEndpoint, { maxOutputTokens, route }: Facts): number | undefined {
+  if (maxOutput === undefined || route === 'embeddings') return undefined
+  return maxOutputTokens === undefined || maxOutputTokens > maxOutput.tokens ? maxOutput.tokens : undefined
+}
+
+function why(panic: boolean, { tier }: Candidate, target: string, endpoint: string): string {
+  const reasons = [panic ? 'panic' : '', tier > 0 ? `fallback ${tier}` : '', target, endpoint]
+  return reasons.filter((reason) => reason !== '').join('; ')
+}

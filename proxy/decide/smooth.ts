@@ -1,0 +1,36 @@
+/**
+ * Smooth weighted round robin (nginx's): each turn every member gains its share, the richest is chosen and pays one whole turn. Weights
+ * 5:1:1 give A A B A C A A, never A A A A A B C. Shares are parts of one (weight ÷ total), so that what a member is owed stays within
+ * −1..1 when weights, or the members themselves, change.
+ */
+export interface Member {
+  readonly id: string
+  readonly weight: number
+}
+
+type Owed = ReadonlyMap<string, number>
+
+const share = (member: Member, members: readonly Member[]): number => {
+  const total = members.reduce((sum, { weight }) => sum + weight, 0)
+  return total > 0 ? member.weight / total : 1 / members.length
+}
+
+/** Whose turn it is. Ties go to the earlier member. Undefined only for an empty list. */
+export function smoothNext(members: readonly Member[], owed: Owed | undefined): Member | undefined {
+  let best: Member | undefined
+  let most = Number.NEGATIVE_INFINITY
+  for (const member of members) {
+    const part = share(member, members)
+    const after = (owed?.get(member.id) ?? 0) + part
+    if (part > 0 && after > most + 1e-9) {
+      best = member
+      most = after
+    }
+  }
+  return best
+}
+
+/** Uses up a turn, in place: called by the cursor's owner only. Members that did not take part keep what they are owed. */
+export function smoothAdvance(owed: Map<string, number>, members: readonly Member[], chosen: string): void {
+  for (const member of members) owed.set(member.id, (owed.get(member.id) ?? 0) + share(member, members) - (member.id === chosen ? 1 : 0))
+}

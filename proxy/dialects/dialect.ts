@@ -1,0 +1,99 @@
+/**
+ * The wire formats of the inference routes, one file each. In: a parsed request, one SSE event, a whole answer. Out: facts, what an event
+ * means, usage, an in-band error. PURE: bytes and JSON only; who sends what to whom is decided elsewhere.
+ */
+import type { Route } from '../decide/input.ts'
+import type { ApiError } from '../errors.ts'
+import type { Capability, Engine } from '../routing-table/v1.ts'
+
+export type Json = Readonly<Record<string, unknown>>
+
+/** Token counts as the engine reports them; cached tokens are inside `inputTokens`, reasoning tokens inside `outputTokens`. */
+export interface Usage {
+  readonly inputTokens: number
+  readonly outputTokens: number
+  readonly cachedInputTokens: number
+}
+
+/** What one SSE event means for the stream it is in. */
+export interface EventMeaning {
+  /** Content, a tool call, reasoning, or the finish: the first such event is the content commit. */
+  readonly commits: boolean
+  /** A finish reason (or the route's own closing event) is in it. */
+  readonly finishes: boolean
+  /** Nothing but usage: taken out when the client did not ask for it. */
+  readonly usageOnly: boolean
+  readonly usage: Usage | undefined
+  /** The upstream's own error object. */
+  readonly error: Json | undefined
+}
+
+export interface RequestFacts {
+  readonly needs: readonly Capability[]
+  /** Length of the prompt's text in UTF-16 units, images and audio left out. */
+  readonly promptCharacters: number
+}
+
+export interface Dialect {
+  readonly route: Route
+  readonly path: string
+  readonly capability: Capability
+  readonly streams: boolean
+  /** Upstream usage must be asked for by `stream_options.include_usage`. */
+  readonly usageByOption: boolean
+  /** The last event of a whole stream, or undefined where the route has none. */
+  readonly sentinel: string | undefined
+  /** Fields that limit the output, strictest meaning first. */
+  readonly outputTokenFields: readonly string[]
+  /** The field to insert where the request has none. */
+  outputTokenField(engine: Engine): string
+  readRequest(body: Json): RequestFacts
+  /** `event` is the event's name, '' if it has none. */
+  readEvent(data: Json, event: string): EventMeaning
+  readUsage(answer: Json): Usage | undefined
+  /** The error as one SSE event, with its closing blank line. */
+  errorEvent(error: ApiError): string
+}
+
+export const isJson = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
+export const jsonOf = (value: unknown): Json | undefined => (isJson(value) ? value : undefined)
+const count = (value: unknown): number => (typeof value === 'number' && value >= 0 ? value : 0)
+
+/** OpenAI's `usage` of chat, completions and embeddings. Null or missing = undefined, never zero. */
+export function chatUsage(value: unknown): Usage | undefined {
+  if (!isJson(value)) return undefined
+  const cached = jsonOf(value['prompt_tokens_details'])?.['cached_tokens']
+  return { inputTokens: count(value['prompt_tokens']), outputTokens: count(value['completion_tokens']), cachedInputTokens: count(cached) }
+}
+
+/** The usage of `/v1/responses`. */
+export function responsesUsage(value: unknown): Usage | undefined {
+  if (!isJson(value)) return undefined
+  const cached = jsonOf(value['input_tokens_details'])?.['cached_tokens']
+  return { inputTokens: count(value['input_tokens']), outputTokens: count(value['output_tokens']), cachedInputTokens: count(cached) }
+}
+
+/** The text length of a string or of a list of content parts, and what those parts need. */
+export function readContent(content: unknown, needs: Set<Capability>): number {
+  if (typeof content === 'string') return content.length
+  if (!Array.isArray(content)) return 0
+  let characters = 0
+  for (const part of content) {
+    if (!isJson(part)) continue
+    const { type } = part
+    if (type === 'image_url' || type === 'input_image') needs.add('vision')
+    else if (type === 'input_audio') needs.add('audio')
+    else if (typeof part['text'] === 'string') characters += part['text'].length
+  }
+  return characters
+}
+
+/** What `tools` and a JSON-schema output format ask for, on routes that have them. */
+export function readNeeds(body: Json, needs: Set<Capability>): number {
+  const { tools } = body
+  const hasTools = Array.isArray(tools) && tools.length > 0
+  if (hasTools) needs.add('tools')
+  const format = jsonOf(body['response_format']) ?? jsonOf(jsonOf(body['text'])?.['format'])
+  if (format?.['type'] === 'json_schema') needs.add('jsonSchema')
+  return hasTools ? JSON.stringify(tools).length : 0
+}

@@ -1,0 +1,19 @@
+import { errorEnvelope } from '../errors.ts'
+import { textLength } from './completions.ts'
+import { chatUsage, type Dialect } from './dialect.ts'
+
+/** `POST /v1/embeddings`: never streams, has no output tokens. */
+export const embeddings: Dialect = {
+  route: 'embeddings',
+  path: '/v1/embeddings',
+  capability: 'embeddings',
+  streams: false,
+  usageByOption: false,
+  sentinel: undefined,
+  outputTokenFields: [],
+  outputTokenField: () => 'max_tokens',
+  readRequest: ({ input }) => ({ needs: ['embeddings'], promptCharacters: textLength(input) }),
+  readEvent: () => ({ commits: true, finishes: true, usageOnly: false, usage: undefined, error: undefined }),
+  readUsage: (answer) => chatUsage(answer['usage']),
+  errorEvent: (error) => `data: ${errorEnvelope(error)}\n\n`,
+}

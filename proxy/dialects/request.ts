@@ -1,0 +1,142 @@
+import { type ApiError, type Code } from '../errors.ts'
+import type { Capability, Engine } from '../routing-table/v1.ts'
+import { type Dialect, isJson, type Json } from './dialect.ts'
+import { estimateTokens } from './estimate.ts'
+import { type Field, scanObject } from './json-scan.ts'
+import { type Edit, splice } from './splice.ts'
+
+/** Above this facts are scanned, not parsed: a body of images or documents should not stall the event loop. */
+const MAX_PARSED_BYTES = 1024 * 1024
+
+/** A request body that has been read: what it asks for, and where its spliceable values stand. */
+export interface RequestBody {
+  readonly bytes: Uint8Array
+  readonly model: string
+  readonly stream: boolean
+  /** The client wants the usage chunk itself. */
+  readonly usageAsked: boolean
+  readonly maxOutputTokens: number | undefined
+  readonly needs: readonly Capability[]
+  readonly promptTokens: number
+  /** Those whose values may be spliced. */
+  readonly fields: ReadonlyMap<string, Field>
+  /** Behind it a new field is inserted. */
+  readonly lastField: Field | undefined
+}
+
+const bad = (code: Code, message: string, param?: string): { error: ApiError } => ({ error: { code, message, ...(param !== undefined && { param }) } })
+
+/** Reads a body of valid UTF-8. Duplicates among the keys read here are refused: what we authorise must be what the engine reads. */
+export function readRequest(bytes: Uint8Array, text: () => string, dialect: Dialect): { body: RequestBody } | { error: ApiError } {
+  const fields = scanObject(bytes)
+  const parsed = bytes.length <= MAX_PARSED_BYTES ? parse(text) : undefined
+  if (fields === undefined || (bytes.length <= MAX_PARSED_BYTES && parsed === undefined)) {
+    return bad('invalid_json', 'The body is no valid JSON object. Check quotes, commas and brackets.')
+  }
+  const read = ['model', 'stream', 'stream_options', ...dialect.outputTokenFields]
+  const doubled = read.find((key) => fields.filter((field) => field.key === key).length > 1)
+  if (doubled !== undefined) return bad('invalid_value', `"${doubled}" stands more than once in the body. Send it once.`, doubled)
+  const byKey = new Map(fields.filter(({ key }) => read.includes(key)).map((field) => [field.key, field]))
+  return readFields({ bytes, fields: byKey, parsed, characters: parsed === undefined ? bytes.length : text().length, dialect, last: fields.at(-1) })
+}
+
+function parse(text: () => string): Json | undefined {
+  try {
+    const value: unknown = JSON.parse(text())
+    return isJson(value) ? value : undefined
+  } catch {
+    return undefined // not JSON: the caller says so
+  }
+}
+
+interface Read {
+  readonly bytes: Uint8Array
+  readonly fields: ReadonlyMap<string, Field>
+  readonly parsed: Json | undefined
+  readonly characters: number
+  readonly dialect: Dialect
+  readonly last: Field | undefined
+}
+
+function readFields({ bytes, fields, parsed, characters, dialect, last }: Read): { body: RequestBody } | { error: ApiError } {
+  const value = (key: string): unknown => (parsed === undefined ? smallValue(bytes, fields.get(key)) : parsed[key])
+  const model = value('model')
+  if (typeof model !== 'string' || model === '') return bad('invalid_value', '"model" must be a model\'s name; "auto" lets the server choose.', 'model')
+  const stream = value('stream') ?? false
+  if (typeof stream !== 'boolean') return bad('invalid_value', '"stream" must be true or false.', 'stream')
+  const options = value('stream_options') ?? {}
+  if (!isJson(options)) return bad('invalid_value', '"stream_options" must be an object.', 'stream_options')
+  const limits: number[] = []
+  for (const key of dialect.outputTokenFields) {
+    const limit = value(key) ?? undefined
+    if (limit === undefined) continue
+    if (typeof limit !== 'number' || !Number.isInteger(limit) || limit < -1) return bad('invalid_value', `"${key}" must be a whole number.`, key)
+    if (limit >= 0) limits.push(limit) // −1 is llama.cpp's "without limit"
+  }
+  const facts = parsed === undefined ? scannedFacts(bytes, dialect) : dialect.readRequest(parsed)
+  const wide = parsed === undefined ? 1 : bytes.length / Math.max(1, characters)
+  return {
+    body: {
+      bytes,
+      model,
+      stream: dialect.streams && stream,
+      usageAsked: options['include_usage'] === true,
+      maxOutputTokens: limits.length === 0 ? undefined : Math.min(...limits),
+      needs: facts.needs,
+      promptTokens: estimateTokens({ utf8Bytes: facts.promptCharacters * wide, characters: facts.promptCharacters }),
+      fields,
+      lastField: last,
+    },
+  }
+}
+
+const decoder = new TextDecoder()
+
+function smallValue(bytes: Uint8Array, field: Field | undefined): unknown {
+  if (field === undefined || field.valueEnd - field.valueStart > 4096) return undefined
+  try {
+    return JSON.parse(decoder.decode(bytes.subarray(field.valueStart, field.valueEnd)))
+  } catch {
+    return undefined // not a value: treated as missing, the engine refuses the body
+  }
+}
+
+/** Of a large body only what a search can tell: the route's capability, images, and a size that leaves embedded files out. */
+function scannedFacts(bytes: Uint8Array, dialect: Dialect): { needs: readonly Capability[]; promptCharacters: number } {
+  const has = (word: string): boolean => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes(word)
+  const vision = has('"image_url"') || has('"input_image"')
+  const audio = has('"input_audio"')
+  const needs: Capability[] = [dialect.capability, ...(vision ? (['vision'] as const) : []), ...(audio ? (['audio'] as const) : []), ...(has('"tools"') ? (['tools'] as const) : [])]
+  return { needs, promptCharacters: vision || audio ? 0 : bytes.length }
+}
+
+/** What this attempt changes in the body: `model`, `stream_options` and the output-token field; every other byte stays. */
+export function bodyFor(body: RequestBody, to: { upstreamModel: string; clampOutputTokens: number | undefined; askUsage: boolean; engine: Engine }, dialect: Dialect): Uint8Array {
+  const edits: Edit[] = []
+  const model = body.fields.get('model')
+  if (model !== undefined && body.model !== to.upstreamModel) edits.push({ start: model.valueStart, end: model.valueEnd, text: JSON.stringify(to.upstreamModel) })
+  const added: string[] = []
+  if (to.askUsage && body.stream && dialect.usageByOption && !body.usageAsked) askForUsage(body, edits, added)
+  if (to.clampOutputTokens !== undefined) clampOutput(body, { tokens: to.clampOutputTokens, engine: to.engine, dialect }, edits, added)
+  const end = body.lastField?.valueEnd
+  if (added.length > 0 && end !== undefined) edits.push({ start: end, end, text: added.map((field) => `,${field}`).join('') })
+  return splice(body.bytes, edits)
+}
+
+function askForUsage(body: RequestBody, edits: Edit[], added: string[]): void {
+  const field = body.fields.get('stream_options')
+  if (field === undefined) added.push('"stream_options":{"include_usage":true}')
+  else {
+    const options = smallValue(body.bytes, field)
+    edits.push({ start: field.valueStart, end: field.valueEnd, text: JSON.stringify({ ...(isJson(options) && options), include_usage: true }) })
+  }
+}
+
+function clampOutput(body: RequestBody, { tokens, engine, dialect }: { tokens: number; engine: Engine; dialect: Dialect }, edits: Edit[], added: string[]): void {
+  const present = dialect.outputTokenFields.flatMap((key) => body.fields.get(key) ?? [])
+  if (present.length === 0) added.push(`"${dialect.outputTokenField(engine)}":${tokens}`)
+  for (const { valueStart, valueEnd } of present) {
+    const sent = smallValue(body.bytes, { key: '', valueStart, valueEnd })
+    if (typeof sent !== 'number' || sent < 0 || sent > tokens) edits.push({ start: valueStart, end: valueEnd, text: String(tokens) })
+  }
+}

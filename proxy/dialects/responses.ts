@@ -1,0 +1,53 @@
+import { type ApiError, ERRORS } from '../errors.ts'
+import type { Capability } from '../routing-table/v1.ts'
+import { type Dialect, isJson, type Json, jsonOf, readContent, readNeeds, responsesUsage } from './dialect.ts'
+
+const CLOSING = new Set(['response.completed', 'response.incomplete'])
+/** Deltas of text, arguments, reasoning, refusals and audio all end so. */
+const DELTA = '.delta'
+
+/** `POST /v1/responses`: named events, no sentinel; the closing event carries the whole answer. */
+export const responses: Dialect = {
+  route: 'responses',
+  path: '/v1/responses',
+  capability: 'responses',
+  streams: true,
+  usageByOption: false,
+  sentinel: undefined,
+  outputTokenFields: ['max_output_tokens'],
+  outputTokenField: () => 'max_output_tokens',
+  readRequest(body) {
+    const needs = new Set<Capability>(['responses'])
+    let promptCharacters = readNeeds(body, needs) + (typeof body['instructions'] === 'string' ? body['instructions'].length : 0)
+    const { input } = body
+    if (typeof input === 'string') promptCharacters += input.length
+    else if (Array.isArray(input)) for (const item of input) if (isJson(item)) promptCharacters += readContent(item['content'] ?? item['output'], needs)
+    return { needs: [...needs], promptCharacters }
+  },
+  readEvent(data, event) {
+    const type = typeof data['type'] === 'string' ? data['type'] : event
+    const finishes = CLOSING.has(type)
+    return {
+      commits: finishes || type.endsWith(DELTA),
+      finishes,
+      usageOnly: false,
+      usage: finishes ? responsesUsage(jsonOf(data['response'])?.['usage']) : undefined,
+      error: errorOf(data, type),
+    }
+  },
+  readUsage: (answer) => responsesUsage(answer['usage']),
+  errorEvent,
+}
+
+function errorOf(data: Json, type: string): Json | undefined {
+  if (type === 'error') return jsonOf(data['error']) ?? data
+  if (type === 'response.failed') return jsonOf(jsonOf(data['response'])?.['error']) ?? {}
+  return type === '' ? jsonOf(data['error']) : undefined
+}
+
+/** Both shapes in one: the event's own fields, and `error` as the official SDKs look for it. */
+function errorEvent(error: ApiError): string {
+  const { code, message, param } = error
+  const data = { type: 'error', code, message, param: param ?? null, error: { message, type: ERRORS[code].type, param: param ?? null, code } }
+  return `event: error\ndata: ${JSON.stringify(data)}\n\n`
+}

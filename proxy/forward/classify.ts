@@ -1,0 +1,163 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { FailureClass } from '../decide/classes.ts'
+import type { Json } from '../dialects/dialect.ts'
+import { jsonOf } from '../dialects/dialect.ts'
+import type { Code, UpstreamSaid } from '../errors.ts'
+import type { FallbackClass } from '../routing-table/v1.ts'
+import type { Failure, Phase } from './failure.ts'
+import { retryAfterMs } from './retry-after.ts'
+
+/** An upstream's error in the few words all of them share, whatever their shape. */
+interface Said {
+  readonly status: number
+  /** Codes and types, lower case, joined: what signals are searched in. */
+  readonly words: string
+  readonly message: string
+  readonly code: string | null
+  readonly type: string | null
+  readonly param: string | undefined
+}
+
+const MAX_MESSAGE = 2000
+
+interface Row {
+  readonly class: FailureClass
+  readonly when?: FallbackClass
+  readonly code: Code
+  readonly fits: (said: Said) => boolean
+}
+
+const words = (pattern: RegExp) => (said: Said) => pattern.test(said.words)
+const status = (...statuses: readonly number[]) => (said: Said) => statuses.includes(said.status)
+
+/**
+ * Signals of engines and providers, most telling first: an error's code says more than its status (a 429 has four meanings).
+ * Sources: the providers' API references and the engines' sources; each row has a case in `classify.test.ts`.
+ */
+const ROWS: readonly Row[] = [
+  { class: 'CONTEXT', when: 'ContextLength', code: 'context_length_exceeded', fits: words(/context_length_exceeded|exceed_context_size|request_too_large/) },
+  { class: 'CONTEXT', when: 'ContextLength', code: 'context_length_exceeded', fits: (said) => [400, 413, 422].includes(said.status) && CONTEXT_TEXT.test(said.message) },
+  { class: 'CONTENT', when: 'ContentFilter', code: 'content_filter', fits: words(/content_filter|content_policy|moderation/) },
+  { class: 'ENDPOINT_DISABLED', when: 'Unavailable', code: 'upstream_credentials_rejected', fits: words(/insufficient_quota|billing|credit_balance|enforced_spend_limit/) },
+  { class: 'CAPACITY', when: 'Overloaded', code: 'upstream_overloaded', fits: words(/overloaded|capacity_exceeded|slow_down|server_is_overloaded/) },
+  { class: 'MODEL_MISSING', when: 'Unavailable', code: 'upstream_error', fits: words(/model_not_found|resourcenotfound/) },
+  { class: 'MODEL_MISSING', when: 'Unavailable', code: 'upstream_error', fits: (said) => [400, 404].includes(said.status) && MODEL_TEXT.test(said.message) },
+  { class: 'ENDPOINT_DISABLED', when: 'Unavailable', code: 'upstream_credentials_rejected', fits: status(401, 402, 403) },
+  { class: 'RATE_LIMIT', when: 'RateLimited', code: 'upstream_rate_limited', fits: status(429) },
+  { class: 'CAPACITY', when: 'Overloaded', code: 'upstream_overloaded', fits: status(503, 529, 498) },
+  { class: 'NOT_IMPLEMENTED', when: 'Unavailable', code: 'unsupported_capability', fits: status(501) },
+  { class: 'RETRY_SAME', when: 'Timeout', code: 'upstream_timeout', fits: status(408, 504) },
+  { class: 'RETRY_SAME', when: 'ServerError', code: 'upstream_error', fits: (said) => said.status === 409 || said.status >= 500 },
+  { class: 'CLIENT_FATAL', code: 'invalid_value', fits: (said) => said.status >= 400 },
+  { class: 'BAD_RESPONSE', when: 'ServerError', code: 'upstream_error', fits: () => true },
+]
+
+const CONTEXT_TEXT = /(maximum|available) context (length|window|size)|context length is|prompt is too long|too many tokens|longer than the model/i
+const MODEL_TEXT = /model ['"`]?[^ ]{1,200} ?(not found|does not exist|is not found)|try pulling it first/i
+
+/** Turns an upstream's answer that is no success (or hides an error in one) into a Failure. `body` is its text, at most 64 KiB. */
+export function classifyAnswer(statusCode: number, headers: IncomingHttpHeaders, body: string, nowMs: number): Failure {
+  const said = read(statusCode, body)
+  const row = ROWS.find(({ fits }) => fits(said)) ?? { class: 'BAD_RESPONSE' as const, code: 'upstream_error' as const }
+  const wait = retryAfterMs(headers, body, nowMs)
+  const upstream: UpstreamSaid = { status: said.status, code: said.code, type: said.type }
+  const passes = row.class === 'CLIENT_FATAL'
+  return {
+    class: row.class,
+    when: 'when' in row ? row.when : undefined,
+    code: row.code,
+    message: messageFor(row.code, said),
+    ...(passes && { status: said.status }),
+    ...(said.param !== undefined && { param: said.param }),
+    upstream,
+    silent: false,
+    ...(wait !== undefined && { retryAfterMs: wait }),
+    cause: `HTTP ${said.status} ${said.code ?? said.type ?? ''} ${said.message.slice(0, 200)}`.trim(),
+  }
+}
+
+/** An error object found inside an answer of status 200, or in an event of its stream. Its own numeric code, if any, is the status. */
+export function classifyErrorObject(error: Json, headers: IncomingHttpHeaders, nowMs: number): Failure {
+  const inside = [error['code'], error['http_status_code'], error['status']].find((value) => typeof value === 'number' && value >= 400 && value < 600)
+  return classifyAnswer(typeof inside === 'number' ? inside : 500, headers, JSON.stringify({ error }), nowMs)
+}
+
+const bySharedMessage: Partial<Record<Code, string>> = {
+  upstream_credentials_rejected: "The target refused the operator's credential or account. Whoever runs this endpoint must mend it; your own key is fine.",
+  upstream_rate_limited: 'Every eligible target is rate limited. Wait as long as Retry-After says.',
+  upstream_overloaded: 'Every eligible target is overloaded or still loading. Wait as long as Retry-After says.',
+}
+
+/** The provider's own words where they help the client; ours where they would speak of the operator's account. */
+function messageFor(code: Code, said: Said): string {
+  const shared = bySharedMessage[code]
+  if (shared !== undefined) return shared
+  const text = said.message.slice(0, MAX_MESSAGE)
+  if (code === 'upstream_error' || code === 'upstream_timeout') return `The target answered ${said.status}${text === '' ? '' : `: ${text}`}`
+  return text === '' ? `The target refused the request with status ${said.status}.` : text
+}
+
+/** Reads OpenAI's, vLLM's flat, TGI's, FastAPI's, Anthropic's, Google's array and Bedrock's shapes. */
+function read(statusCode: number, body: string): Said {
+  const parsed = parse(body)
+  const root = jsonOf(Array.isArray(parsed) ? parsed[0] : parsed)
+  const error = jsonOf(root?.['error']) ?? root
+  const message = first([error?.['message'], root?.['error'], root?.['detail']]) ?? (root === undefined ? plainText(body) : '')
+  const code = first([error?.['code'], jsonOf(error?.['details'])?.['error_code']])
+  const type = first([error?.['type'], root?.['error_type'], error?.['status'], root?.['object'] === 'error' ? root['type'] : undefined])
+  return {
+    status: statusCode,
+    words: [code, type].filter((word) => word !== undefined).join(' ').toLowerCase(),
+    message,
+    code: code ?? null,
+    type: type ?? null,
+    param: first([error?.['param']]),
+  }
+}
+
+const first = (values: readonly unknown[]): string | undefined => values.find((value): value is string => typeof value === 'string' && value !== '')
+/** An HTML page or a stack says nothing to a client; a short plain sentence does. */
+const plainText = (body: string): string => (body.length > 300 || /[<>]/.test(body) ? '' : body.trim())
+
+function parse(body: string): unknown {
+  try {
+    return JSON.parse(body)
+  } catch {
+    return undefined // not JSON: the status alone speaks
+  }
+}
+
+const REFUSED = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN', 'EADDRDENIED'])
+
+/** A foreign error of the connection: refused, reset, TLS, DNS, connect timeout. */
+export function classifyError(error: Error): Failure {
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : error.name
+  const cause = `${code}: ${error.message}`.slice(0, 300)
+  if (code === 'UND_ERR_CONNECT_TIMEOUT') return deadline('connect', cause)
+  const refused = REFUSED.has(code)
+  return {
+    class: refused ? 'REFUSED' : 'RETRY_SAME',
+    when: 'Unavailable',
+    code: 'upstream_error',
+    message: refused ? 'The target refused the connection.' : 'The connection to the target broke before it answered.',
+    silent: false,
+    cause,
+  }
+}
+
+const PHASE_TEXT: Record<Phase, string> = {
+  connect: 'The target did not accept the connection in time (phase: connect).',
+  first_token: 'The target did not begin to answer in time (phase: first token).',
+  idle: 'The target fell silent in the middle of its answer (phase: idle).',
+  total: 'The answer was not complete in time (phase: total).',
+}
+
+export function deadline(phase: Phase, cause: string): Failure {
+  return { class: 'OUR_DEADLINE', when: 'Timeout', code: 'upstream_timeout', message: PHASE_TEXT[phase], silent: phase !== 'idle', phase, cause }
+}
+
+/** Bytes that are no answer of this route. */
+export function badResponse(message: string): Failure {
+  return { class: 'BAD_RESPONSE', when: 'ServerError', code: 'upstream_error', message, silent: false, cause: message }
+}
+

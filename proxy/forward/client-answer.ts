@@ -1,0 +1,123 @@
+import type { ServerResponse } from 'node:http'
+
+const KEEP_ALIVE_MS = 15_000
+const KEEP_ALIVE = ': keep-alive\n\n'
+
+/**
+ * The one answer of one request, and the two commits. Owner of the response: nobody else writes to it. Every byte goes out at most once,
+ * a head exactly once; after the client has left all calls are harmless.
+ */
+export class ClientAnswer {
+  readonly #response: ServerResponse
+  readonly #keepAliveMs: number
+  #keepAlive: NodeJS.Timeout | undefined
+  #status = 0
+  #bytes = 0
+  #content = false
+  #isEventStream = false
+  #gone = false
+  #onGone: (() => void) | undefined
+  #onDrain: (() => void) | undefined
+
+  constructor(response: ServerResponse, keepAliveMs: number = KEEP_ALIVE_MS) {
+    this.#response = response
+    this.#keepAliveMs = keepAliveMs
+    response.on('close', () => {
+      clearTimeout(this.#keepAlive)
+      if (response.writableFinished) return
+      this.#gone = true
+      this.#onGone?.()
+    })
+  }
+
+  /** The client left before the answer was complete. */
+  get gone(): boolean {
+    return this.#gone
+  }
+
+  /** 0 until the status commit. */
+  get status(): number {
+    return this.#status
+  }
+
+  get statusCommitted(): boolean {
+    return this.#status !== 0
+  }
+
+  get contentCommitted(): boolean {
+    return this.#content
+  }
+
+  /** Committed as a stream of events: an error can still be told in it. */
+  get isEventStream(): boolean {
+    return this.#isEventStream
+  }
+
+  get bytesSent(): number {
+    return this.#bytes
+  }
+
+  /** Replaces the listener: at most one wait or attempt is interested at a time. Called at once if the client has left already. */
+  onGone(listener: (() => void) | undefined): void {
+    this.#onGone = listener
+    if (this.#gone) listener?.()
+  }
+
+  /** Starts SSE comments after 15 s without a byte; the first one is the status commit with the head that `head` gives then. */
+  keepAlive(head: () => readonly string[]): void {
+    this.#keepAlive = setTimeout(() => {
+      if (this.#gone || this.#response.writableEnded) return
+      if (!this.statusCommitted) this.begin(200, head())
+      if (!this.#response.writableNeedDrain) this.#response.write(KEEP_ALIVE)
+      this.#keepAlive?.refresh()
+    }, this.#keepAliveMs)
+    this.#keepAlive.unref()
+  }
+
+  /** Status commit. `head`: raw header list, name after name. A second call changes nothing. */
+  begin(status: number, head: readonly string[]): void {
+    if (this.statusCommitted || this.#gone) return
+    this.#status = status
+    this.#isEventStream = String(head[head.indexOf('content-type') + 1]).startsWith('text/event-stream')
+    this.#response.writeHead(status, [...head])
+  }
+
+  /** Content commit, if it was not yet. False: wait for `onDrain` before the next write. */
+  write(bytes: Uint8Array | string): boolean {
+    if (this.#gone || this.#response.writableEnded) return true
+    this.#content = true
+    this.#bytes += bytes.length
+    this.#keepAlive?.refresh()
+    return this.#response.write(bytes)
+  }
+
+  onDrain(listener: () => void): void {
+    if (this.#onDrain === undefined) this.#response.on('drain', () => this.#onDrain?.())
+    this.#onDrain = listener
+  }
+
+  /** Ends a stream, with a last event if given. */
+  end(last?: string): void {
+    clearTimeout(this.#keepAlive)
+    if (this.#gone || this.#response.writableEnded) return
+    if (last !== undefined) this.#bytes += last.length
+    this.#response.end(last)
+  }
+
+  /** Status commit, body and end in one. */
+  sendWhole(status: number, head: readonly string[], body: Uint8Array | string): void {
+    clearTimeout(this.#keepAlive)
+    if (this.statusCommitted || this.#gone) return
+    this.#status = status
+    this.#content = true
+    this.#bytes = body.length
+    this.#response.writeHead(status, [...head])
+    this.#response.end(body)
+  }
+
+  /** Breaks the connection: a body that cannot be completed must not look complete. */
+  destroy(): void {
+    clearTimeout(this.#keepAlive)
+    this.#response.destroy()
+  }
+}

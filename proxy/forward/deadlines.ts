@@ -1,0 +1,25 @@
+import type { CompiledEndpoint } from '../routing-table/compile.ts'
+import type { LatencyBook } from '../live/latency.ts'
+import type { Deadlines } from './attempt.ts'
+
+const FIRST_TOKEN_MIN_MS = 5000
+const FIRST_TOKEN_UNKNOWN_MS = 10_000
+const WHOLE_MIN_MS = 10_000
+const WHOLE_UNKNOWN_MS = 60_000
+const IDLE_MS = 20_000
+/** How many times the usual 95th percentile is still no fault. */
+const PATIENCE = 4
+
+/** The deadlines of one attempt: what the resource says, else four times what this model usually takes for a prompt of this size. */
+export function deadlinesFor({ model, backend: { timeouts } }: CompiledEndpoint, latency: LatencyBook, promptTokens: number, remainingMs: number): Deadlines {
+  const firstToken = latency.p95Ms(model, 'firstToken', promptTokens)
+  const whole = latency.p95Ms(model, 'whole', promptTokens)
+  return {
+    firstTokenMs: timeouts.firstTokenMs ?? adaptive(firstToken, FIRST_TOKEN_MIN_MS, FIRST_TOKEN_UNKNOWN_MS),
+    wholeMs: timeouts.totalMs ?? adaptive(whole, WHOLE_MIN_MS, WHOLE_UNKNOWN_MS),
+    idleMs: timeouts.streamIdleMs ?? IDLE_MS,
+    totalMs: remainingMs,
+  }
+}
+
+const adaptive = (p95Ms: number | undefined, minMs: number, unknownMs: number): number => (p95Ms === undefined ? unknownMs : Math.max(minMs, PATIENCE * p95Ms))

@@ -1,0 +1,36 @@
+import { type Dialect, isJson, type Json, type Usage } from '../dialects/dialect.ts'
+import { scanObject } from '../dialects/json-scan.ts'
+
+/** Up to here an answer is parsed; above it its top level is scanned, so that a long list of numbers does not stall the event loop. */
+const MAX_PARSED_BYTES = 16 * 1024
+
+export type WholeAnswer = { kind: 'answer'; usage: Usage | undefined } | { kind: 'error'; error: Json } | { kind: 'not an answer' }
+
+/** What a complete non-stream body of status 200 really is: providers put errors into it too. */
+export function readWhole(body: Buffer, dialect: Dialect): WholeAnswer {
+  const top = body.length <= MAX_PARSED_BYTES ? parse(body) : scan(body)
+  if (!isJson(top)) return { kind: 'not an answer' }
+  if (isJson(top['error']) && top['choices'] === undefined && top['output'] === undefined) return { kind: 'error', error: top['error'] }
+  return { kind: 'answer', usage: dialect.readUsage(top) }
+}
+
+function parse(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString())
+  } catch {
+    return undefined // the caller calls it no answer
+  }
+}
+
+const READ = ['error', 'usage']
+const PRESENT = ['choices', 'output']
+
+function scan(body: Buffer): Json | undefined {
+  const fields = scanObject(body)
+  if (fields === undefined) return undefined
+  const values = fields.flatMap(({ key, valueStart, valueEnd }): [string, unknown][] => {
+    if (READ.includes(key)) return [[key, parse(body.subarray(valueStart, valueEnd))]]
+    return PRESENT.includes(key) ? [[key, true]] : []
+  })
+  return Object.fromEntries(values)
+}

@@ -1,0 +1,188 @@
+import {
+  CAPABILITIES,
+  ENDPOINT_STRATEGIES,
+  ENGINES,
+  FALLBACK_CLASSES,
+  type RoutingTable,
+  STRATEGIES,
+  TABLE_VERSION,
+} from './v1.ts'
+
+/** Table versions this program reads. */
+export const READS_VERSIONS: readonly number[] = [TABLE_VERSION]
+
+export interface TableError {
+  /** JSON pointer, such as "/models/3/backends/0/weight". */
+  pointer: string
+  message: string
+}
+
+/** Collects what is wrong with the value at `pointer`; an empty result means it fits. */
+type Check = (value: unknown, pointer: string, errors: TableError[]) => void
+
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const text =
+  (maxLength = 4096): Check =>
+  (value, pointer, errors) => {
+    if (typeof value !== 'string') errors.push({ pointer, message: 'must be a string' })
+    else if (value.length > maxLength) errors.push({ pointer, message: `must have at most ${maxLength} characters` })
+  }
+
+const matching =
+  (pattern: RegExp, what: string): Check =>
+  (value, pointer, errors) => {
+    if (typeof value !== 'string' || !pattern.test(value)) errors.push({ pointer, message: `must be ${what}` })
+  }
+
+const number =
+  (min: number, max: number): Check =>
+  (value, pointer, errors) => {
+    if (typeof value !== 'number' || !(value >= min && value <= max)) errors.push({ pointer, message: `must be a number from ${min} to ${max}` })
+  }
+
+const flag: Check = (value, pointer, errors) => {
+  if (typeof value !== 'boolean') errors.push({ pointer, message: 'must be true or false' })
+}
+
+const oneOf =
+  (values: readonly string[]): Check =>
+  (value, pointer, errors) => {
+    if (typeof value !== 'string' || !values.includes(value)) errors.push({ pointer, message: `must be one of ${values.join(', ')}` })
+  }
+
+const list =
+  (item: Check, maxItems = 100_000): Check =>
+  (value, pointer, errors) => {
+    if (!Array.isArray(value)) errors.push({ pointer, message: 'must be a list' })
+    else if (value.length > maxItems) errors.push({ pointer, message: `must have at most ${maxItems} items` })
+    else value.forEach((entry, index) => item(entry, `${pointer}/${index}`, errors))
+  }
+
+/** An object with exactly these fields; those whose name ends in "?" may be absent. */
+function object(shape: Record<string, Check>): Check {
+  const fields = Object.entries(shape).map(([key, check]) => ({ key: key.replace('?', ''), optional: key.endsWith('?'), check }))
+  const known = new Set(fields.map(({ key }) => key))
+  return (value, pointer, errors) => {
+    if (!isRecord(value)) {
+      errors.push({ pointer, message: 'must be an object' })
+      return
+    }
+    for (const { key, optional, check } of fields) {
+      if (value[key] !== undefined) check(value[key], `${pointer}/${key}`, errors)
+      else if (!optional) errors.push({ pointer: `${pointer}/${key}`, message: 'is missing' })
+    }
+    for (const key of Object.keys(value)) if (!known.has(key)) errors.push({ pointer: `${pointer}/${key}`, message: 'is not known' })
+  }
+}
+
+const tagged =
+  (tag: string, variants: Record<string, Check>): Check =>
+  (value, pointer, errors) => {
+    const variant = isRecord(value) ? variants[String(value[tag])] : undefined
+    if (variant === undefined) errors.push({ pointer, message: `must have "${tag}" of ${Object.keys(variants).join(', ')}` })
+    else variant(value, pointer, errors)
+  }
+
+const MAX_INTEGER = Number.MAX_SAFE_INTEGER
+const ref = matching(/^[a-z0-9-]{1,63}\/[a-z0-9.-]{1,63}$/, 'namespace/name')
+const name = text(253)
+const ms = number(1, 1e12)
+const weight = number(0, 1_000_000)
+const priority = number(0, 1000)
+const tokens = number(1, 16_777_216)
+const capabilities = list(oneOf(CAPABILITIES), 16)
+const any: Check = () => {}
+
+const access = tagged('from', {
+  Same: object({ from: any }),
+  All: object({ from: any }),
+  Namespaces: object({ from: any, namespaces: list(text(63)) }),
+})
+
+const backend = object({
+  name: text(63),
+  weight,
+  priority,
+  engine: oneOf(ENGINES),
+  upstreamModel: name,
+  'capabilities?': capabilities,
+  'contextWindowTokens?': tokens,
+  'maxOutput?': object({ tokens, 'onExceed?': oneOf(['Clamp', 'Refuse']) }),
+  health: object({ 'path?': text(256), 'intervalMs?': ms, 'timeoutMs?': ms, 'healthyAfter?': number(1, 100), 'unhealthyAfter?': number(1, 100) }),
+  signals: object({ 'path?': text(256), 'intervalMs?': ms, 'staleAfterMs?': ms }),
+  timeouts: object({ 'connectMs?': ms, 'firstTokenMs?': ms, 'streamIdleMs?': ms, 'totalMs?': ms }),
+  'auth?': object({ header: matching(/^[a-z0-9-]{1,64}$/, 'a lower-case header name'), scheme: text(64), credentials: list(text(300), 8) }),
+  headers: list(object({ name: text(64), value: text(256) }), 16),
+  probed: flag,
+  simulated: flag,
+})
+
+const model = object({
+  ref,
+  generation: number(0, MAX_INTEGER),
+  names: list(name, 17),
+  aliases: list(object({ name, 'upstreamModel?': name }), 16),
+  visibility: oneOf(['Public', 'Internal']),
+  access,
+  weight,
+  priority,
+  loadBalancing: oneOf(ENDPOINT_STRATEGIES),
+  retry: object({ 'sameEndpoint?': number(0, 10), 'totalAttempts?': number(1, 100), 'budgetPercent?': number(0, 100) }),
+  passthrough: object({ enabled: flag, forwardAuth: flag }),
+  backends: list(backend, 16),
+})
+
+const target = object({ model: ref, weight })
+const withValue = object({ type: any, name: text(64), value: text(256) })
+
+const match = object({
+  'capabilities?': capabilities,
+  'promptTokens?': object({ 'min?': number(0, MAX_INTEGER), 'max?': number(0, MAX_INTEGER) }),
+  'headers?': list(tagged('type', { Exact: withValue, Prefix: withValue, Present: object({ type: any, name: text(64) }) }), 8),
+  'paths?': list(text(256), 16),
+  'clients?': object({ 'names?': list(text(127), 8), 'namespaces?': list(text(63), 8) }),
+})
+
+const rule = object({
+  name: text(63),
+  matches: list(match, 8),
+  strategy: oneOf(STRATEGIES),
+  targets: list(target),
+  fallback: object({ enabled: flag, when: list(oneOf(FALLBACK_CLASSES), 16), targets: list(target, 16) }),
+})
+
+const origin = matching(/^https?:\/\/[^/\s@]{1,255}$/, 'an origin such as http://host:8000')
+const endpoint = object({ id: matching(/^[a-z0-9-]{1,64}$/, 'an opaque id'), origin, basePath: matching(/^(\/[!-~]{0,1023})?$/, 'a path without a trailing slash') })
+
+const table = object({
+  version: any,
+  epoch: number(0, MAX_INTEGER),
+  seq: number(0, MAX_INTEGER),
+  models: list(model),
+  policies: list(object({ ref, generation: number(0, MAX_INTEGER), names: list(name, 16), access, rules: list(rule, 33) })),
+  endpointSets: list(object({ model: ref, backend: text(63), endpoints: list(endpoint, 10_000) })),
+  credentials: list(object({ id: text(300), value: text(65_536) })),
+  clientKeys: list(
+    object({ client: text(127), namespace: text(63), sha256: matching(/^[0-9a-f]{64}$/, 'a SHA-256 in hex'), 'expiresAtMs?': number(0, MAX_INTEGER) }),
+  ),
+})
+
+function isTable(value: unknown, errors: TableError[]): value is RoutingTable {
+  if (!isRecord(value) || !READS_VERSIONS.includes(Number(value['version']))) {
+    const got = isRecord(value) ? JSON.stringify(value['version']) : typeof value
+    errors.push({ pointer: '/version', message: `table version ${got} is not read here; this proxy reads ${READS_VERSIONS.join(', ')}` })
+    return false
+  }
+  table(value, '', errors)
+  return errors.length === 0
+}
+
+/**
+ * Turns JSON into a table, or says everything that is wrong with it. Nothing is defaulted and unknown fields are refused: a field that
+ * this version does not know could be one that takes rights away.
+ */
+export function parseTable(value: unknown): { table: RoutingTable } | { errors: TableError[] } {
+  const errors: TableError[] = []
+  return isTable(value, errors) ? { table: value } : { errors }
+}

@@ -1,0 +1,63 @@
+import type { Decision } from '../decide/decision.ts'
+import type { Candidate } from '../decide/input.ts'
+import type { Sent } from '../forward/attempts.ts'
+import { mayUse } from '../routing-table/compile.ts'
+import { headerText } from './respond.ts'
+
+const MAX_DEBUG_BYTES = 2048
+
+/** The name of a model as the client may write it in a target: bare in its own namespace, else "namespace/name". */
+export const shownName = ({ namespace, name }: { namespace: string; name: string }, clientNamespace: string): string =>
+  namespace === clientNamespace ? name : `${namespace}/${name}`
+
+/** `x-llama-swap-*` of an answer that some endpoint gives: they describe the status commit. */
+export function sentHeaders(sent: Sent, attempts: number, clientNamespace: string): string[] {
+  const head = [
+    'x-llama-swap-model',
+    shownName(sent.model, clientNamespace),
+    'x-llama-swap-endpoint',
+    `${sent.endpoint.backend.name}/${sent.endpoint.id}`,
+    'x-llama-swap-attempts',
+    String(attempts),
+    'x-llama-swap-rule',
+    sent.rule.name,
+    'x-llama-swap-why',
+    sent.why === '' ? 'only endpoint' : sent.why,
+  ]
+  if (sent.endpoint.backend.simulated) head.push('x-llama-swap-simulated', '1')
+  return head
+}
+
+/** `x-llama-swap-*` of an answer that no endpoint gave. */
+export const refusedHeaders = (refused: Extract<Decision, { kind: 'refuse' }>): string[] => [
+  'x-llama-swap-attempts',
+  '0',
+  'x-llama-swap-rule',
+  refused.rule,
+  'x-llama-swap-why',
+  headerText(refused.why),
+]
+
+export interface ShownCandidate {
+  readonly model: string
+  readonly weight: number
+  readonly tier: number
+  readonly endpoints: number
+  /** Why it lost; absent = it was still in the running. */
+  readonly lost?: string
+}
+
+/** Candidates as far as the client may see them: others stand without a name. */
+export function shownCandidates(candidates: readonly Candidate[], clientNamespace: string): ShownCandidate[] {
+  return candidates.map(({ model, weight, tier, endpoints, lost }) => {
+    const visible = model.entry.visibility === 'Public' && mayUse(model.entry.access, model.namespace, clientNamespace)
+    return { model: visible ? shownName(model, clientNamespace) : '(hidden)', weight, tier, endpoints: endpoints.length, ...(lost !== undefined && { lost }) }
+  })
+}
+
+/** `x-llama-swap-debug`: as many candidates as fit into 2 KiB. */
+export function debugHeader(candidates: readonly Candidate[], clientNamespace: string): string[] {
+  const shown = shownCandidates(candidates, clientNamespace)
+  while (shown.length > 0 && JSON.stringify(shown).length > MAX_DEBUG_BYTES) shown.pop()
+  return ['x-llama-swap-debug', headerText(JSON.stringify(shown))]
+}

@@ -1,0 +1,44 @@
+import type { ServerResponse } from 'node:http'
+import { type ApiError, errorEnvelope, statusOf } from '../errors.ts'
+
+/** Response heads never carry more than this of a text of ours. */
+const MAX_HEADER_TEXT = 2048
+/** An unread body is drained up to here, so that a client that is still sending can read the answer. */
+const MAX_DRAINED_BYTES = 64 * 1024 * 1024
+const DRAIN_MS = 5000
+
+/** The raw head of an error answer, without its body's length. */
+export function errorHead(error: ApiError, requestId: string): string[] {
+  const head = ['content-type', 'application/json', 'x-request-id', requestId, 'x-should-retry', String(error.shouldRetry ?? false)]
+  if (error.retryAfterMs !== undefined) head.push('retry-after', String(Math.max(1, Math.ceil(error.retryAfterMs / 1000))), 'retry-after-ms', String(Math.ceil(error.retryAfterMs)))
+  if (error.code === 'invalid_api_key') head.push('www-authenticate', 'Bearer')
+  return head
+}
+
+/** Writes one error answer. Closes the connection where the rest of the request is not worth reading. */
+export function sendError(response: ServerResponse, error: ApiError, requestId: string, extra: readonly string[] = []): void {
+  if (response.headersSent || response.destroyed) return
+  const body = errorEnvelope(error)
+  const unread = !response.req.complete
+  const head = [...errorHead(error, requestId), ...extra, 'content-length', String(Buffer.byteLength(body))]
+  if (unread) head.push('connection', 'close')
+  response.writeHead(statusOf(error), head)
+  response.end(body)
+  if (unread) drain(response)
+}
+
+/** Reads and drops what the client still sends, within bounds: a reset would take our answer out of its hands. */
+function drain({ req: request }: ServerResponse): void {
+  let drained = 0
+  const timer = setTimeout(() => request.destroy(), DRAIN_MS)
+  request.on('data', (chunk: Buffer) => {
+    drained += chunk.length
+    if (drained > MAX_DRAINED_BYTES) request.destroy()
+  })
+  request.on('close', () => clearTimeout(timer))
+  request.on('error', () => {})
+  request.resume()
+}
+
+/** Printable ASCII, bounded: what may stand in a header. */
+export const headerText = (text: string): string => text.replace(/[^\x20-\x7e]/g, '?').slice(0, MAX_HEADER_TEXT)
