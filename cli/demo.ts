@@ -12,6 +12,7 @@ import { TOOLS_DIR } from '../scripts/engine/files.ts'
 import { fetchEngine } from '../scripts/fetch-engine.ts'
 import { startEngine } from '../test/support/engine/engine.ts'
 
+/** The one of `standalone`. */
 const DEFAULT_PORT = '8080'
 const READY_WITHIN_MS = 15_000
 
@@ -21,7 +22,7 @@ async function demo(args: readonly string[]): Promise<number> {
   console.log(`demo: llama-server answers at ${engine.url}`)
   try {
     const port = portOf(args)
-    const standalone = startStandalone(await writeConfig(engine.url), port, args)
+    const standalone = startStandalone(await writeConfig(engine.url), args)
     if (await listening(standalone, port)) console.log(whatToTry(port))
     return await exitCode(standalone)
   } finally {
@@ -30,8 +31,8 @@ async function demo(args: readonly string[]): Promise<number> {
 }
 
 /** Ctrl-C reaches the whole process group: the child drains and ends, then so do we. SIGTERM reaches only us and is handed on. */
-function startStandalone(config: string, port: string, args: readonly string[]): ChildProcess {
-  const program = [join(import.meta.dirname, 'main.ts'), 'standalone', '--config', config, '--port', port, ...args]
+function startStandalone(config: string, args: readonly string[]): ChildProcess {
+  const program = [join(import.meta.dirname, 'main.ts'), 'standalone', '--config', config, ...args]
   const child = spawn(process.execPath, program, { stdio: 'inherit' })
   process.on('SIGINT', () => {})
   process.on('SIGTERM', () => child.kill('SIGTERM'))

@@ -30,7 +30,7 @@ export function turnOf({ model, id, created, body }: Asked): Turn {
 }
 
 /** Text of the last user message, of `prompt` or of `input`; content parts that are not text are passed over. */
-export function promptOf(body: Readonly<Record<string, unknown>>): string {
+function promptOf(body: Readonly<Record<string, unknown>>): string {
   const last = list(body['messages']).at(-1) ?? list(body['input']).at(-1)
   if (isObject(last)) return contentText(last['content'])
   return [body['prompt'], body['input']]

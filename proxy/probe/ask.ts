@@ -2,7 +2,7 @@
 import type { Pool } from 'undici'
 
 /** The longest answer that is read: vLLM's metrics are some 100 KiB. */
-export const MAX_ANSWER_BYTES = 1_048_576
+const MAX_ANSWER_BYTES = 1_048_576
 
 export interface Question {
   pool: Pool

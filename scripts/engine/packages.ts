@@ -25,7 +25,7 @@ export const PACKAGES: readonly string[] = [
 
 const KEYRINGS = ['/usr/share/keyrings/debian-archive-keyring.gpg', '/usr/share/keyrings/debian-archive-keyring.pgp']
 
-export interface Unpacked {
+interface Unpacked {
   /** Package name → version. */
   versions: Record<string, string>
 }

@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process'
 /** Characters of a failed program's output that an error keeps. */
 const KEPT_CHARACTERS = 2000
 
-export interface RunOptions {
+interface RunOptions {
   cwd?: string
   /** Show the program's output as it comes (for progress). Default: keep it. */
   show?: boolean

@@ -44,7 +44,7 @@ async function only(folder: string, ending: string): Promise<string> {
   return join(folder, name)
 }
 
-export async function sha256Of(file: string): Promise<string> {
+async function sha256Of(file: string): Promise<string> {
   const hash = createHash('sha256')
   for await (const bytes of createReadStream(file)) hash.update(bytes)
   return hash.digest('hex')
