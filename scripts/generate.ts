@@ -83,6 +83,7 @@ const NAMES: readonly (readonly [ending: RegExp, name: string])[] = [
   [/\.status\.rules\[\]$/, 'RuleStatus'],
   [/\.matches\[\]$/, 'RuleMatch'],
   [/\.matches\[\]\.headers\[\]$/, 'HeaderMatch'],
+  [/\.fallback\.targets\[\]$/, 'FallbackTarget'],
   [/\.targets\[\]$/, 'Target'],
   [/\.fallback$/, 'Fallback'],
   [/^RoutingPolicy(\.\w+|\[\])*\.strategy$/, 'Strategy'],
@@ -179,11 +180,11 @@ function schemasOf(crds: readonly Crd[]): string {
   })
   const apiVersion = crds[0]?.apiVersion
   return [
-    HEADER,
+    `${HEADER}import type { SchemaNode } from './schema-node.ts'\n`,
     `export const API_VERSION = ${JSON.stringify(apiVersion)}\n`,
     `export const KINDS = ${JSON.stringify(crds.map(({ kind }) => kind))} as const\n`,
     'export type Kind = (typeof KINDS)[number]\n',
-    `/** The schemas as the CRDs have them, without descriptions. */\nexport const SCHEMAS: Readonly<Record<Kind, unknown>> = {\n${entries.join('')}}\n`,
+    `/** The schemas as the CRDs have them, without descriptions. */\nexport const SCHEMAS: Readonly<Record<Kind, SchemaNode>> = {\n${entries.join('')}}\n`,
   ].join('\n')
 }
 

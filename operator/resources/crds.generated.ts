@@ -684,7 +684,16 @@ export interface Fallback {
    * @minItems 1
    * @maxItems 16
    */
-  targets?: Target[]
+  targets?: FallbackTarget[]
+}
+/**
+ * One LlamaModel.
+ */
+export interface FallbackTarget {
+  /**
+   * Name of a LlamaModel object of the policy's namespace, or namespace/name of another that allows it.
+   */
+  model: string
 }
 /**
  * What was found; written by the operator.
