@@ -1,6 +1,7 @@
 /**
- * Unpacks llama-server from Debian's packages into a folder, from the mirror this machine already uses. Nothing is installed, root is
- * not needed. apt checks the signatures; the suite (sid) moves on, so the versions found are returned and printed, not pinned.
+ * Unpacks Debian packages into a folder, from the mirror this machine already uses: llama-server for the demo and the tests, and (by
+ * `scripts/fetch-tools.ts`) tools. Nothing is installed, root is not needed. apt checks the signatures; a suite moves on, so the versions
+ * found are returned and printed, not pinned.
  */
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
@@ -30,27 +31,47 @@ interface Unpacked {
   versions: Record<string, string>
 }
 
-/** Replaces `engineDir` with a freshly unpacked tree. `workDir` is scratch space and is removed. Rejects with a text that says what to do. */
-export async function unpackEngine(engineDir: string, workDir: string, say: (line: string) => void): Promise<Unpacked> {
-  const mirror = debianMirror(await aptSources())
-  if (mirror === undefined) throw new Error(NO_MIRROR)
+interface Wanted {
+  /** Debian's name of a release, such as "sid". */
+  suite: string
+  packages: readonly string[]
+  /** Receives a freshly unpacked tree in place of what it holds. */
+  folder: string
+  /** Scratch space; removed at the end. */
+  workDir: string
+  /** What to do when they cannot be had. */
+  otherwise: string
+}
+
+export function unpackEngine(engineDir: string, workDir: string, say: (line: string) => void): Promise<Unpacked> {
+  return unpackPackages({ suite: SUITE, packages: PACKAGES, folder: engineDir, workDir, otherwise: OTHERWISE }, say)
+}
+
+const OTHERWISE =
+  'On another system install llama.cpp and set LLAMA_SERVER to its llama-server. If a package is gone or renamed, change PACKAGES in ' +
+  'scripts/engine/packages.ts (the name of the new one stands in "Depends:" of llama.cpp-tools).'
+
+/** Rejects with a text that says what to do. `say` gets one line a step. */
+export async function unpackPackages(wanted: Wanted, say: (line: string) => void): Promise<Unpacked> {
+  const { suite, packages, folder, workDir, otherwise } = wanted
   try {
-    const apt = await aptOptions(workDir, mirror)
-    say(`package list of ${SUITE}, from the mirror in this machine's apt sources`)
+    const mirror = debianMirror(await aptSources())
+    if (mirror === undefined) throw new Error('No Debian mirror in /etc/apt (sources.list, sources.list.d).')
+    const apt = await aptOptions(workDir, mirror, suite)
+    say(`package list of ${suite}, from the mirror in this machine's apt sources`)
     await run('apt-get', [...apt, '-qq', 'update'])
-    await download(apt, join(workDir, 'debs'), say)
+    say(`${packages.length} packages`)
+    await run('apt-get', [...apt, '-qq', 'download', ...packages], { cwd: join(workDir, 'debs') })
     const versions = await unpackAll(join(workDir, 'debs'), join(workDir, 'tree'), say)
-    await rm(engineDir, { recursive: true, force: true })
-    await rename(join(workDir, 'tree'), engineDir)
+    await rm(folder, { recursive: true, force: true })
+    await rename(join(workDir, 'tree'), folder)
     return { versions }
+  } catch (error) {
+    throw new Error(`Packages of Debian ${suite} cannot be had. ${otherwise}\n${error instanceof Error ? error.message : String(error)}`)
   } finally {
     await rm(workDir, { recursive: true, force: true })
   }
 }
-
-const NO_MIRROR =
-  'No Debian mirror in /etc/apt (sources.list, sources.list.d): the engine comes from Debian packages. ' +
-  'On another system install llama.cpp and set LLAMA_SERVER to its llama-server.'
 
 async function aptSources(): Promise<SourceFile[]> {
   const folder = '/etc/apt/sources.list.d'
@@ -60,11 +81,11 @@ async function aptSources(): Promise<SourceFile[]> {
 }
 
 /** A private apt: own lists, own cache, an empty status file. The machine's proxy settings stay in force. */
-async function aptOptions(workDir: string, mirror: Mirror): Promise<string[]> {
+async function aptOptions(workDir: string, mirror: Mirror, suite: string): Promise<string[]> {
   for (const folder of ['lists/partial', 'cache/archives/partial', 'debs', 'tree']) await mkdir(join(workDir, folder), { recursive: true })
   const keyring = mirror.signedBy ?? KEYRINGS.find((path) => existsSync(path))
   const signed = keyring === undefined ? '' : `[signed-by=${keyring}] `
-  await writeFile(join(workDir, 'sources.list'), `deb ${signed}${mirror.uri} ${SUITE} main\n`)
+  await writeFile(join(workDir, 'sources.list'), `deb ${signed}${mirror.uri} ${suite} main\n`)
   await writeFile(join(workDir, 'status'), '')
   const settings = [
     `Dir::Etc::sourcelist=${join(workDir, 'sources.list')}`,
@@ -77,18 +98,6 @@ async function aptOptions(workDir: string, mirror: Mirror): Promise<string[]> {
     ...(process.getuid?.() === 0 ? ['APT::Sandbox::User=root'] : []),
   ]
   return settings.flatMap((setting) => ['-o', setting])
-}
-
-async function download(apt: readonly string[], folder: string, say: (line: string) => void): Promise<void> {
-  say(`${PACKAGES.length} packages, about 12 MB`)
-  try {
-    await run('apt-get', [...apt, '-qq', 'download', ...PACKAGES], { cwd: folder })
-  } catch (error) {
-    throw new Error(
-      `A package of Debian ${SUITE} cannot be had. If it is gone or renamed there, change PACKAGES in scripts/engine/packages.ts ` +
-        `(the name of the new one stands in "Depends:" of llama.cpp-tools).\n${error instanceof Error ? error.message : String(error)}`,
-    )
-  }
 }
 
 async function unpackAll(folder: string, tree: string, say: (line: string) => void): Promise<Record<string, string>> {
