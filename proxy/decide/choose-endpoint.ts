@@ -15,7 +15,7 @@ interface Picked {
 const NO_STEPS: readonly CursorStep[] = []
 
 /** One endpoint of the target, among those of the lowest backend priority left. The candidate has at least one. */
-export function chooseEndpoint({ model, endpoints }: Candidate, input: Input, roll: () => number): Picked {
+export function chooseEndpoint({ model, endpoints }: Candidate, input: Pick<Input, 'live' | 'nowMs'>, roll: () => number): Picked {
   const [first] = endpoints
   if (first === undefined) throw new Error(`candidate ${model.entry.ref} has no endpoint`)
   const eligible = endpoints.filter(({ backend }) => backend.priority === first.backend.priority)
@@ -27,7 +27,7 @@ interface Question {
   readonly key: string
   readonly eligible: readonly CompiledEndpoint[]
   readonly first: CompiledEndpoint
-  readonly input: Input
+  readonly input: Pick<Input, 'live' | 'nowMs'>
   readonly roll: () => number
 }
 

@@ -16,7 +16,7 @@ export const CLASSES = {
   CAPACITY: { again: 'alone', elsewhere: 'any', penalty: 'parked' },
   RATE_LIMIT: { again: 'wait', elsewhere: 'any', penalty: 'parked' },
   ENDPOINT_DISABLED: { again: 'never', elsewhere: 'any', penalty: 'disabled' },
-  MODEL_MISSING: { again: 'never', elsewhere: 'any', penalty: 'none' },
+  MODEL_MISSING: { again: 'never', elsewhere: 'any', penalty: 'parked' },
   CONTEXT: { again: 'never', elsewhere: 'larger', penalty: 'none' },
   CONTENT: { again: 'never', elsewhere: 'listed', penalty: 'none' },
   CLIENT_FATAL: { again: 'never', elsewhere: 'never', penalty: 'none' },

@@ -9,8 +9,6 @@ import { isModelList, maxModelLength, modelRows, plainFacts } from './model-list
 export const generic: EngineProfile = {
   ...USUAL,
   engine: 'Generic',
-  /** Strict servers refuse fields they do not know. */
-  acceptsStreamOptions: false,
   healthRequest: (target) => target.healthPath ?? `${target.basePath}/models`,
   signalsRequests: () => [],
   recognise: () => false,

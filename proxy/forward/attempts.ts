@@ -10,6 +10,7 @@ import type { Decision } from '../decide/decision.ts'
 import type { Facts, PastAttempt } from '../decide/input.ts'
 import type { Dialect, Usage } from '../dialects/dialect.ts'
 import { bodyFor, type RequestBody } from '../dialects/request.ts'
+import { profileOf } from '../engines/engines.ts'
 import type { ApiError } from '../errors.ts'
 import { DISABLED_MS, type Live } from '../live/live.ts'
 import type { CompiledTable } from '../routing-table/compile.ts'
@@ -137,7 +138,7 @@ async function tryOnce(run: Run, sent: Sent, attempt: number, remainingMs: numbe
     dispatcher: run.pools.of(endpoint),
     path: endpoint.basePath + dialect.path.slice('/v1'.length),
     headers: upstreamHeaders(run.clientHeaders, endpoint, run.requestId, credential === undefined ? undefined : run.table.credentials.get(credential)),
-    body: bodyFor(run.body, { upstreamModel: sent.upstreamModel, clampOutputTokens: sent.clampOutputTokens, askUsage: true, engine }, dialect),
+    body: bodyFor(run.body, { upstreamModel: sent.upstreamModel, clampOutputTokens: sent.clampOutputTokens, askUsage: profileOf(engine).acceptsStreamOptions, engine }, dialect),
     stream: facts.stream,
     usageAsked: run.body.usageAsked,
     dialect,

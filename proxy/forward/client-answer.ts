@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 
 const KEEP_ALIVE_MS = 15_000
 const KEEP_ALIVE = ': keep-alive\n\n'
+const MAX_ONE_WRITE_BYTES = 64 * 1024
 
 /**
  * The one answer of one request, and the two commits. Owner of the response: nobody else writes to it. Every byte goes out at most once,
@@ -112,7 +113,9 @@ export class ClientAnswer {
     this.#content = true
     this.#bytes = body.length
     this.#response.writeHead(status, [...head])
-    this.#response.end(body)
+    // As one string head and body leave in one write; latin1 keeps every byte as it is.
+    if (typeof body === 'string' || body.length > MAX_ONE_WRITE_BYTES) this.#response.end(body)
+    else this.#response.end(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1'), 'latin1')
   }
 
   /** Breaks the connection: a body that cannot be completed must not look complete. */

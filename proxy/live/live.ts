@@ -7,6 +7,7 @@ import { CLASSES, type FailureClass } from '../decide/classes.ts'
 import type { CursorStep } from '../decide/decision.ts'
 import type { EndpointView, LiveView } from '../decide/input.ts'
 import { smoothAdvance } from '../decide/smooth.ts'
+import type { ProbeReport } from '../probe/report.ts'
 import type { CompiledTable } from '../routing-table/compile.ts'
 import type { Capability, Engine, Ref } from '../routing-table/v1.ts'
 import { CredentialBook } from './credentials.ts'
@@ -21,29 +22,14 @@ const PARK_MAX_MS = 10_000
 const MAX_BELIEVED_MS = 3_600_000
 export const DISABLED_MS = 60_000
 
-/** What a probe saw. Absent fields say nothing new. */
-export interface ProbeReport {
-  readonly endpointId: string
-  readonly atMs: number
-  readonly healthy: boolean | undefined
-  readonly reason?: string
-  readonly responseMs?: number
-  readonly engine?: Exclude<Engine, 'Auto'>
-  readonly running?: number
-  readonly waiting?: number
-  readonly cacheUsed?: number
-  readonly signalsAtMs?: number
-  readonly contextWindowTokens?: number
-  readonly capabilities?: readonly Capability[]
-  readonly modelMissing?: boolean
-}
-
 export interface EndpointState extends EndpointView {
   readonly engine: Exclude<Engine, 'Auto'> | undefined
   readonly responseMs: number | undefined
   readonly cacheUsed: number | undefined
   readonly failuresInARow: number
   readonly lastProbeAtMs: number | undefined
+  /** The engine's model list lacks the upstream model. Advice only: many engines serve any name. */
+  readonly modelMissing: boolean
 }
 
 type Mutable = { -readonly [K in keyof EndpointState]: EndpointState[K] }
@@ -70,6 +56,7 @@ const fresh = (settled: boolean): Mutable => ({
   cacheUsed: undefined,
   failuresInARow: 0,
   lastProbeAtMs: undefined,
+  modelMissing: false,
   lacking: [],
 })
 
@@ -171,9 +158,10 @@ export class Live implements LiveView {
     if (state === undefined) return
     const recovered = state.ready === false && report.healthy === true
     if (report.healthy !== undefined) {
-      state.ready = report.healthy && report.modelMissing !== true
-      state.notReadyBecause = state.ready ? undefined : (report.reason ?? (report.modelMissing === true ? 'the engine does not serve this model' : 'its health probe fails'))
+      state.ready = report.healthy
+      state.notReadyBecause = report.healthy ? undefined : (report.reason ?? 'its health probe fails')
     }
+    state.modelMissing = report.modelMissing ?? false
     if (recovered) {
       state.coolUntilMs = 0
       state.failuresInARow = 0

@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type ApiError, errorEnvelope, statusOf } from '../errors.ts'
 
 /** Response heads never carry more than this of a text of ours. */
@@ -19,13 +19,15 @@ export function errorHead(error: ApiError, requestId: string): string[] {
 export function sendError(response: ServerResponse, error: ApiError, requestId: string, extra: readonly string[] = []): void {
   if (response.headersSent || response.destroyed) return
   const body = errorEnvelope(error)
-  const unread = !response.req.complete
+  const unread = !response.req.complete && hasBody(response.req)
   const head = [...errorHead(error, requestId), ...extra, 'content-length', String(Buffer.byteLength(body))]
   if (unread) head.push('connection', 'close')
   response.writeHead(statusOf(error), head)
   response.end(body)
   if (unread) drain(response)
 }
+
+const hasBody = ({ headers }: IncomingMessage): boolean => headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 
 /** Reads and drops what the client still sends, within bounds: a reset would take our answer out of its hands. */
 function drain({ req: request }: ServerResponse): void {

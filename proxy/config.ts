@@ -1,0 +1,140 @@
+/**
+ * Every flag and its environment twin, read once. In: argv and env as values. Out: a typed configuration, or one line that says what to
+ * do. `--port 9000` is `LLAMA_SWAP_PORT=9000`; a flag wins over its twin. Nothing else of the program reads the environment.
+ */
+import { parseArgs } from 'node:util'
+import { LOG_LEVELS, type LogLevel } from './account/log.ts'
+import { AUTH_MODES, type AuthMode } from './serve/authenticate.ts'
+
+export interface Flag {
+  readonly name: string
+  readonly value: string
+  readonly fallback?: string
+  readonly help: string
+}
+
+const flag = (name: string, value: string, fallback: string | undefined, help: string): Flag => ({ name, value, help, ...(fallback !== undefined && { fallback }) })
+
+/** Shared by everything that serves. */
+const SERVING = [
+  flag('port', 'PORT', '8080', 'inference port'),
+  flag('admin-port', 'PORT', '8081', 'admin port, on loopback only'),
+  flag('log-level', 'LEVEL', 'info', LOG_LEVELS.join(', ')),
+  flag('auth', 'MODE', undefined, `${AUTH_MODES.join(', ')}: whether clients must send a key`),
+  flag('anonymous-namespace', 'NAMESPACE', 'default', 'namespace of requests without a key'),
+  flag('max-body-bytes', 'BYTES', '33554432', 'largest request body'),
+  flag('body-timeout', 'DURATION', '60s', 'time a client has to send its body'),
+  flag('allow-addresses', 'CIDR,…', '', 'backend addresses allowed although denied otherwise'),
+  flag('deny-addresses', 'CIDR,…', '', 'backend addresses never connected to, besides link-local and metadata'),
+  flag('drain-delay', 'DURATION', '0s', 'time between unready and closing the port at shutdown'),
+  flag('shutdown-grace', 'DURATION', '30s', 'time running requests have to end at shutdown'),
+] as const
+
+export const STANDALONE_FLAGS: readonly Flag[] = [
+  flag('config', 'FILE|DIR', '', 'resources or the flat file, as YAML; absent = look for engines on this host'),
+  flag('host', 'ADDRESS', '127.0.0.1', 'address to listen on'),
+  ...SERVING,
+]
+
+export const PROXY_FLAGS: readonly Flag[] = [
+  flag('table', 'FILE', '', 'routing table as JSON, read again when it changes'),
+  flag('host', 'ADDRESS', '0.0.0.0', 'address to listen on'),
+  flag('metrics-port', 'PORT', '9090', '/metrics /healthz /readyz /startupz'),
+  ...SERVING,
+]
+
+export type FlagValues = ReadonlyMap<string, string>
+
+/** Wrong use: one line for the user, exit code 2. */
+export class UsageError extends Error {}
+
+export const environmentTwin = (name: string): string => `LLAMA_SWAP_${name.toUpperCase().replaceAll('-', '_')}`
+
+/** Values of all flags: given, else the twin's, else the fallback. Throws UsageError. */
+export function readFlags(flags: readonly Flag[], argv: readonly string[], env: Readonly<Record<string, string | undefined>>): { values: FlagValues; rest: readonly string[] } {
+  const options = Object.fromEntries([...flags.map(({ name }) => [name, { type: 'string' as const }] as const), ['help', { type: 'boolean' as const, short: 'h' }] as const])
+  const { values: given, positionals } = parse(argv, options)
+  const values = new Map<string, string>()
+  for (const { name, fallback } of flags) {
+    const value = given[name] ?? env[environmentTwin(name)] ?? fallback
+    if (typeof value === 'string' && value !== '') values.set(name, value)
+  }
+  if (given['help'] === true) values.set('help', 'true')
+  return { values, rest: positionals }
+}
+
+function parse(argv: readonly string[], options: Record<string, { type: 'string' | 'boolean' }>): { values: Record<string, unknown>; positionals: string[] } {
+  try {
+    return parseArgs({ args: [...argv], options, allowPositionals: true, strict: true })
+  } catch (error) {
+    const message = error instanceof Error ? error.message.split('. To specify')[0] : String(error)
+    throw new UsageError(`${message}. Use --help to see the flags.`)
+  }
+}
+
+export interface ProxyConfig {
+  readonly host: string
+  readonly port: number
+  readonly adminPort: number
+  /** Undefined in standalone: there the admin port serves these paths too. */
+  readonly metricsPort: number | undefined
+  readonly logLevel: LogLevel
+  /** Undefined = the mode's default, decided at start. */
+  readonly auth: AuthMode | undefined
+  readonly anonymousNamespace: string
+  readonly maxBodyBytes: number
+  readonly bodyTimeoutMs: number
+  readonly allowAddresses: readonly string[]
+  readonly denyAddresses: readonly string[]
+  readonly drainDelayMs: number
+  readonly shutdownGraceMs: number
+}
+
+/** Throws UsageError on the first value that makes no sense. */
+export function proxyConfig(values: FlagValues): ProxyConfig {
+  const text = (name: string): string => values.get(name) ?? ''
+  const list = (name: string): string[] => text(name).split(',').filter((part) => part !== '')
+  return {
+    host: text('host'),
+    port: whole('port', text('port'), 65_535),
+    adminPort: whole('admin-port', text('admin-port'), 65_535),
+    metricsPort: values.has('metrics-port') ? whole('metrics-port', text('metrics-port'), 65_535) : undefined,
+    logLevel: oneOf('log-level', text('log-level'), LOG_LEVELS),
+    auth: values.has('auth') ? oneOf('auth', text('auth'), AUTH_MODES) : undefined,
+    anonymousNamespace: text('anonymous-namespace'),
+    maxBodyBytes: whole('max-body-bytes', text('max-body-bytes'), 512 * 1024 * 1024),
+    bodyTimeoutMs: durationMs('body-timeout', text('body-timeout')),
+    allowAddresses: list('allow-addresses'),
+    denyAddresses: list('deny-addresses'),
+    drainDelayMs: durationMs('drain-delay', text('drain-delay')),
+    shutdownGraceMs: durationMs('shutdown-grace', text('shutdown-grace')),
+  }
+}
+
+function whole(name: string, text: string, max: number): number {
+  const value = Number(text)
+  if (!/^[0-9]{1,12}$/.test(text) || value > max) throw new UsageError(`--${name} must be a whole number of at most ${max}, not "${text}".`)
+  return value
+}
+
+function oneOf<T extends string>(name: string, text: string, values: readonly T[]): T {
+  const found = values.find((value) => value.toLowerCase() === text.toLowerCase())
+  if (found === undefined) throw new UsageError(`--${name} must be one of ${values.join(', ')}, not "${text}".`)
+  return found
+}
+
+const UNITS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 }
+
+function durationMs(name: string, text: string): number {
+  if (!/^([0-9]{1,5}(h|m|s|ms)){1,4}$/.test(text)) throw new UsageError(`--${name} must be a duration such as 500ms or 1m30s, not "${text}".`)
+  return [...text.matchAll(/([0-9]{1,5})(h|ms|m|s)/g)].reduce((sum, [, amount, unit]) => sum + Number(amount) * (UNITS[unit ?? ''] ?? 0), 0)
+}
+
+/** The lines of a command's help. */
+export function helpLines(flags: readonly Flag[]): string[] {
+  const width = Math.max(...flags.map(({ name, value }) => name.length + value.length)) + 3
+  return flags.map(({ name, value, help, fallback }) => {
+    const shown = fallback === undefined || fallback === '' ? '' : ` (default ${fallback})`
+    return `  --${`${name} ${value}`.padEnd(width)} ${help}${shown}`
+  })
+}

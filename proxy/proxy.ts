@@ -1,0 +1,155 @@
+import { createServer, type Server } from 'node:http'
+import { AccessLog } from './account/access-log.ts'
+import type { Logger } from './account/log.ts'
+import { Metrics } from './account/metrics.ts'
+import type { ProxyConfig } from './config.ts'
+import { AddressPolicy } from './forward/addresses.ts'
+import { Pools } from './forward/pools.ts'
+import { Live } from './live/live.ts'
+import { Prober } from './probe/prober.ts'
+import { Receiver } from './receive/receiver.ts'
+import type { CompiledTable } from './routing-table/compile.ts'
+import { adminApp, metricsApp, type Shown } from './serve/admin.ts'
+import type { AuthMode } from './serve/authenticate.ts'
+import { HeldBytes } from './serve/body.ts'
+import type { Serving } from './serve/lifecycle.ts'
+import { Listener, listening } from './serve/listener.ts'
+import { notInference } from './serve/not-inference.ts'
+import { passthrough } from './serve/passthrough.ts'
+
+/** All request bodies held at one time. */
+const MAX_HELD_BYTES = 512 * 1024 * 1024
+
+export interface ProxyOptions {
+  readonly config: ProxyConfig
+  readonly auth: AuthMode
+  readonly logger: Logger
+  readonly output: NodeJS.WritableStream
+  readonly version: string
+  /** More for `/debug/table`: where the table came from and what is wrong there. */
+  readonly source: () => Readonly<Record<string, unknown>>
+}
+
+export interface Ports {
+  readonly inference: number
+  readonly admin: number
+  readonly metrics: number | undefined
+}
+
+/**
+ * The data plane in one object: parts wired together, ports opened, and closed in order. It takes tables by `receiver` and knows nothing
+ * of where they come from.
+ */
+export class Proxy {
+  readonly receiver: Receiver
+  readonly #options: ProxyOptions
+  readonly #live = new Live()
+  readonly #pools: Pools
+  readonly #prober: Prober
+  readonly #metrics: Metrics
+  readonly #accessLog: AccessLog
+  readonly #listener: Listener
+  readonly #admin: Server
+  readonly #metricsServer: Server | undefined
+  #started = false
+  #draining = false
+
+  constructor(options: ProxyOptions) {
+    this.#options = options
+    const { config, logger } = options
+    const addresses = new AddressPolicy({ allow: config.allowAddresses, deny: config.denyAddresses })
+    this.#pools = new Pools(addresses)
+    this.#prober = new Prober({ onReport: (report) => this.#live.report(report), random: Math.random, lookup: addresses.lookup })
+    this.#accessLog = new AccessLog({ output: options.output, level: config.logLevel })
+    this.receiver = new Receiver({ swap: (table) => this.#swap(table), refused: (errors) => this.#refused(errors) })
+    const table = (): CompiledTable => this.receiver.current
+    const held = new HeldBytes(MAX_HELD_BYTES)
+    this.#metrics = new Metrics({ live: this.#live, table, held, version: options.version })
+    const serving: Serving = {
+      table,
+      live: this.#live,
+      pools: this.#pools,
+      auth: { mode: options.auth, anonymousNamespace: config.anonymousNamespace },
+      body: { maxBytes: config.maxBodyBytes, timeoutMs: config.bodyTimeoutMs },
+      held,
+      now: wallClock,
+      dice: Math.random,
+      settle: (record) => {
+        this.#metrics.record(record)
+        this.#accessLog.write(record)
+      },
+      onBug: (error, requestId) => logger.error('bug', { request_id: requestId, stack: error instanceof Error ? error.stack : String(error) }),
+    }
+    const raw = passthrough(serving, addresses)
+    this.#listener = new Listener({ serving, other: notInference(serving, raw.serve), upgrade: raw.upgrade })
+    const shown: Shown = {
+      table,
+      live: this.#live,
+      source: options.source,
+      health: { started: () => this.#started, notReadyBecause: () => this.#notReadyBecause() },
+      metrics: () => this.#metrics.registry.metrics(),
+      now: wallClock,
+    }
+    this.#admin = createServer(adminApp(shown, config.metricsPort === undefined))
+    this.#metricsServer = config.metricsPort === undefined ? undefined : createServer(metricsApp(shown))
+  }
+
+  /** Opens every port; rejects (with the port in `error.port`) if one cannot be had. */
+  async start(): Promise<Ports> {
+    const { host, port, adminPort, metricsPort } = this.#options.config
+    const inference = await this.#listener.listen(port, host)
+    const admin = await listening(this.#admin, adminPort, '127.0.0.1')
+    const metrics = this.#metricsServer === undefined || metricsPort === undefined ? undefined : await listening(this.#metricsServer, metricsPort, host)
+    this.#started = true
+    return { inference, admin, metrics }
+  }
+
+  /** Readiness off, a pause for it to be seen, then no new connections; running requests have the grace to end; then all is cut. */
+  async close(): Promise<void> {
+    const { drainDelayMs, shutdownGraceMs } = this.#options.config
+    this.#draining = true
+    this.#listener.drain()
+    await pause(drainDelayMs)
+    await closeWithin(this.#listener.server, shutdownGraceMs)
+    await this.#prober.close()
+    await this.#pools.destroy()
+    await closeWithin(this.#admin, 0)
+    if (this.#metricsServer !== undefined) await closeWithin(this.#metricsServer, 0)
+    await this.#accessLog.flush()
+  }
+
+  #swap(table: CompiledTable): void {
+    this.#live.apply(table)
+    this.#pools.apply(table)
+    this.#prober.apply([...table.endpoints.values()].map((endpoint) => ({ id: endpoint.id, model: endpoint.model, backend: endpoint.backend, endpoint })))
+    this.#metrics.swapped('applied')
+    const { epoch, seq, models, policies } = table.table
+    this.#options.logger.info('routing table taken', { epoch, seq, models: models.length, policies: policies.length, endpoints: table.endpoints.size })
+  }
+
+  #refused(errors: readonly string[]): void {
+    this.#metrics.swapped('refused')
+    this.#options.logger.error('routing table refused; the last good one stays', { errors })
+  }
+
+  #notReadyBecause(): string | undefined {
+    if (this.#draining) return 'draining'
+    return this.receiver.ready ? undefined : 'no routing table has been taken yet'
+  }
+}
+
+/** Wall-clock milliseconds with a monotonic clock's fraction: deadlines do not jump when the clock is set. */
+const wallClock = (): number => performance.timeOrigin + performance.now()
+
+const pause = (ms: number): Promise<void> => (ms <= 0 ? Promise.resolve() : new Promise((resolve) => setTimeout(resolve, ms)))
+
+function closeWithin(server: Server, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => server.closeAllConnections(), graceMs)
+    server.close(() => {
+      clearTimeout(timer)
+      resolve()
+    })
+    server.closeIdleConnections()
+  })
+}

@@ -1,0 +1,104 @@
+/**
+ * The inference port. In: sockets. Out: each request handed to the lifecycle or to what is not inference; each broken one answered with a
+ * typed error. Bounds: heads of 64 KiB and 15 s, 20,000 sockets, a bounded number of requests at a time.
+ */
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { DIALECTS } from '../dialects/dialects.ts'
+import { type ApiError, errorEnvelope, statusOf } from '../errors.ts'
+import { requestIdOf, type Serving, serveInference } from './lifecycle.ts'
+import { sendError } from './respond.ts'
+
+const MAX_HEAD_BYTES = 64 * 1024
+const MAX_SOCKETS = 20_000
+const MAX_REQUESTS = 10_000
+const HEAD_MS = 15_000
+const CHECK_MS = 2000
+/** Above the sixty seconds after which common load balancers close an idle connection, so that they close first. */
+const KEEP_ALIVE_MS = 75_000
+
+export interface Handlers {
+  readonly serving: Serving
+  /** What is not inference. */
+  readonly other: RequestListener
+  readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+}
+
+export class Listener {
+  readonly server: Server
+  readonly #handlers: Handlers
+  #requests = 0
+  #draining = false
+
+  constructor(handlers: Handlers) {
+    this.#handlers = handlers
+    this.server = createServer(
+      { maxHeaderSize: MAX_HEAD_BYTES, headersTimeout: HEAD_MS, requestTimeout: 0, keepAliveTimeout: KEEP_ALIVE_MS, connectionsCheckingInterval: CHECK_MS, noDelay: true },
+      (request, response) => this.#serve(request, response),
+    )
+    this.server.maxConnections = MAX_SOCKETS
+    this.server.on('clientError', answerClientError)
+    this.server.on('upgrade', handlers.upgrade)
+  }
+
+  /** Requests that are being answered. */
+  get requests(): number {
+    return this.#requests
+  }
+
+  listen(port: number, host: string): Promise<number> {
+    return listening(this.server, port, host)
+  }
+
+  /** From here on every answer closes its connection, so that clients move to another proxy. */
+  drain(): void {
+    this.#draining = true
+  }
+
+  #serve(request: IncomingMessage, response: ServerResponse): void {
+    this.#requests++
+    response.on('close', () => this.#requests--)
+    if (this.#draining) response.shouldKeepAlive = false
+    const dialect = DIALECTS.get(pathOf(request.url ?? '/'))
+    if (dialect === undefined) return void this.#handlers.other(request, response)
+    if (request.method !== 'POST') return sendError(response, { code: 'method_not_allowed', message: `${request.method} is not allowed here. Use POST.` }, requestIdOf(request.headers), ['allow', 'POST'])
+    if (this.#requests > MAX_REQUESTS) return sendError(response, BUSY, requestIdOf(request.headers))
+    serveInference(this.#handlers.serving, request, response, dialect).catch((error: unknown) => this.#handlers.serving.onBug(error, requestIdOf(request.headers)))
+  }
+}
+
+const BUSY: ApiError = { code: 'overloaded', message: 'This proxy serves as many requests as it can. Try again shortly.', retryAfterMs: 1000, shouldRetry: true }
+
+/** Resolves with the port once it listens; rejects when it cannot. */
+export function listening(server: Server, port: number, host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, () => {
+      server.off('error', reject)
+      const address = server.address()
+      resolve(typeof address === 'object' && address !== null ? address.port : port)
+    })
+  })
+}
+
+function pathOf(url: string): string {
+  const query = url.indexOf('?')
+  return query === -1 ? url : url.slice(0, query)
+}
+
+/** A head that is too large, too slow, or no HTTP: a typed answer, then the connection ends. */
+function answerClientError(error: Error & { code?: string; bytesParsed?: number }, socket: Duplex): void {
+  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
+  const answer = clientError(error.code)
+  const body = errorEnvelope(answer)
+  const status = statusOf(answer)
+  socket.end(`HTTP/1.1 ${status} ${REASONS[status] ?? 'Bad Request'}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nx-should-retry: false\r\nx-request-id: none\r\nconnection: close\r\n\r\n${body}`)
+}
+
+const REASONS: Readonly<Record<number, string>> = { 400: 'Bad Request', 408: 'Request Timeout', 431: 'Request Header Fields Too Large' }
+
+function clientError(code: string | undefined): ApiError {
+  if (code === 'HPE_HEADER_OVERFLOW') return { code: 'headers_too_large', message: `The request head is larger than ${MAX_HEAD_BYTES} bytes. Send fewer or shorter headers.` }
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return { code: 'request_timeout', message: 'The request head was not complete in time.' }
+  return { code: 'invalid_value', message: 'The bytes sent are no valid HTTP/1.1 request.' }
+}
