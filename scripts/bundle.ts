@@ -1,0 +1,32 @@
+/**
+ * `node scripts/bundle.ts`: makes of each program one file that needs nothing but Node: `dist/proxy.mjs`, `dist/cli.mjs`, with source maps
+ * and the licences of what is inside. Not minified: it starts no faster, and a crash would print a line of 5 KB.
+ */
+import { existsSync, statSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { build } from 'esbuild'
+
+const ROOT = join(import.meta.dirname, '..')
+const PROGRAMS = { proxy: 'proxy/main.ts', cli: 'cli/main.ts' }
+
+/** Dependencies in CommonJS, and ajv's generated code, call `require`. */
+const BANNER = "import { createRequire as __cr } from 'node:module'; const require = __cr(import.meta.url);"
+
+for (const [name, entry] of Object.entries(PROGRAMS)) {
+  const outfile = join(ROOT, 'dist', `${name}.mjs`)
+  if (!existsSync(join(ROOT, entry))) throw new Error(`${entry} is not there`)
+  await build({
+    entryPoints: [join(ROOT, entry)],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    target: 'node26',
+    format: 'esm',
+    banner: { js: BANNER },
+    keepNames: true,
+    legalComments: 'linked',
+    sourcemap: 'linked',
+    logLevel: 'warning',
+  })
+  console.log(`${relative(ROOT, outfile)} ${(statSync(outfile).size / 1e6).toFixed(1)} MB`)
+}
