@@ -90,8 +90,8 @@ const NAMES: readonly (readonly [ending: RegExp, name: string])[] = [
 ]
 
 function nameOf(schema: Json, path: string): string | undefined {
+  // Plain text in status may have the name of a group in spec.
   if (schema['type'] === 'string' && schema['enum'] === undefined) return undefined
-  if (path.startsWith('RoutingPolicy') && /\.summary$/.test(path)) return undefined
   for (const [ending, name] of NAMES) {
     const match = ending.exec(path)
     if (match !== null) return name.replace('$1', match[1] ?? '')
@@ -175,7 +175,7 @@ async function typesOf(crds: readonly Crd[]): Promise<string> {
 
 function schemasOf(crds: readonly Crd[]): string {
   const entries = crds.map((crd) => {
-    const schema = mapSchemas(crd.schema, crd.kind, ({ description, ...rest }) => rest)
+    const schema = mapSchemas(crd.schema, crd.kind, ({ description: _description, ...rest }) => rest)
     return `  ${crd.kind}: ${JSON.stringify(schema)},\n`
   })
   const apiVersion = crds[0]?.apiVersion

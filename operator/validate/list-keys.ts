@@ -29,13 +29,9 @@ function repeated(list: readonly unknown[], schema: SchemaNode, at: readonly Pat
 
 /** How items of the list are told apart, as JSON; undefined = they are not. */
 function identity(schema: SchemaNode): ((item: unknown) => string) | undefined {
+  const type = schema['x-kubernetes-list-type']
   const keys = schema['x-kubernetes-list-map-keys'] ?? []
-  switch (schema['x-kubernetes-list-type']) {
-    case 'set':
-      return (item) => JSON.stringify(item)
-    case 'map':
-      return (item) => JSON.stringify(Object.fromEntries(keys.flatMap((key) => (isFields(item) && key in item ? [[key, item[key]]] : []))))
-    default:
-      return undefined
-  }
+  if (type === 'set') return (item) => JSON.stringify(item)
+  if (type !== 'map') return undefined
+  return (item) => JSON.stringify(Object.fromEntries(keys.flatMap((key) => (isFields(item) && key in item ? [[key, item[key]]] : []))))
 }

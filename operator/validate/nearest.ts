@@ -17,16 +17,21 @@ export function suggestion(word: string, known: readonly string[]): string {
 /** Words are cut at 64 characters: longer ones resemble no field. */
 const plain = (word: string): string => word.slice(0, 64).toLowerCase().replaceAll(/[-_]/g, '')
 
-/** Levenshtein's distance, row by row. */
+/** Letters to change, add, leave out, or swap with their neighbour: optimal string alignment, row by row. */
 function editDistance(a: string, b: string): number {
+  let above: number[] = []
   let row = Array.from({ length: b.length + 1 }, (_, column) => column)
-  for (const [i, letter] of [...a].entries()) {
-    const next = [i + 1]
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
     for (let j = 1; j <= b.length; j++) {
-      const replaced = (row[j - 1] ?? 0) + (letter === b[j - 1] ? 0 : 1)
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
+      const replaced = at(row, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      const isSwap = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
+      next.push(Math.min(replaced, at(row, j) + 1, at(next, j - 1) + 1, isSwap ? at(above, j - 2) + 1 : Number.POSITIVE_INFINITY))
     }
+    above = row
     row = next
   }
-  return row[b.length] ?? 0
+  return at(row, b.length)
 }
+
+const at = (row: readonly number[], column: number): number => row[column] ?? 0

@@ -36,9 +36,7 @@ export function validateResource(document: unknown): Validated {
   return problems.length > 0 ? { problems } : { resource: object as CustomResource }
 }
 
-function withoutStatus({ status: _, ...rest }: Fields): Fields {
-  return rest
-}
+const withoutStatus = (document: Fields): Fields => Object.fromEntries(Object.entries(document).filter(([name]) => name !== 'status'))
 
 function problemsOf(object: Fields, kind: Kind): Problem[] {
   const schema = SCHEMAS[kind]

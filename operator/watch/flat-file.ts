@@ -2,6 +2,7 @@ import { API_VERSION } from '../resources/schemas.generated.ts'
 import { isObjectName } from '../validate/metadata.ts'
 import { suggestion } from '../validate/nearest.ts'
 import { type Fields, isFields, type Problem } from '../validate/problem.ts'
+import { unknownFlatKey } from './flat-file-keys.ts'
 
 /**
  * The flat file, the short form of a configuration:
@@ -36,26 +37,6 @@ const STRATEGIES: Readonly<Record<string, string>> = {
   priority: 'Priority',
   'least-load': 'LeastLoad',
 }
-
-/** Keys that people try here and that only resources have: what to write instead. */
-const IN_RESOURCES: readonly (readonly [keys: RegExp, field: string])[] = [
-  [/^priorit(y|ies)$/, 'priority in the spec of a LlamaModel'],
-  [/^fallbacks?$|^fallback_?(chain|chains|models|targets|order)$/, 'fallback.targets in the spec of a RoutingPolicy'],
-  [/^rules?$|^match(es)?$|^routes?$/, 'rules in the spec of a RoutingPolicy'],
-  [/timeout/, 'timeouts in the spec of a LlamaModel'],
-  [/^health/, 'health in the spec of a LlamaModel'],
-  [/^(retry|retries|max_retries)$/, 'retry in the spec of a LlamaModel'],
-  [/^alias(es)?$/, 'aliases in the spec of a LlamaModel'],
-  [/^(upstream_?model|model|model_name)$/, 'upstreamModel in the spec of a LlamaModel'],
-  [/^capabilit(y|ies)$/, 'capabilities in the spec of a LlamaModel'],
-  [/^context_?(window|length|size)$/, 'contextWindow in the spec of a LlamaModel'],
-  [/^(api_?key|auth|token|credentials?)$/, 'backends[].auth in the spec of a LlamaModel, with a Secret'],
-  [/^headers?$/, 'backends[].headers in the spec of a LlamaModel'],
-  [/^(engine|provider|type)$/, 'backends[].engine in the spec of a LlamaModel'],
-  [/^(endpoints|backends|urls)$/, 'backends in the spec of a LlamaModel'],
-  [/^(access|namespaces?|clients?)$/, 'access in the spec of a LlamaModel or RoutingPolicy'],
-]
-const NOT_YET = /cost|price|pricing|budget|quota|rate_?limit|limits?$/
 
 export const isFlatFile = (document: Fields): boolean =>
   !('apiVersion' in document) && !('kind' in document) && ('models' in document || 'routing' in document)
@@ -130,20 +111,7 @@ function endpointProblems({ endpoint }: Fields, path: string): Problem[] {
 
 function keyProblems(fields: Fields, path: string, known: readonly string[]): Problem[] {
   const unknown = Object.keys(fields).filter((key) => !known.includes(key))
-  return unknown.map((key) => ({ path: path === '' ? key : `${path}.${key}`, message: unknownKey(key, known) }))
-}
-
-function unknownKey(key: string, known: readonly string[]): string {
-  const meant = suggestion(key, known)
-  if (meant !== '') return `unknown field "${key}"${meant}`
-  const plain = key
-    .replaceAll(/([a-z])([A-Z])/g, '$1_$2')
-    .replaceAll('-', '_')
-    .toLowerCase()
-  const field = IN_RESOURCES.find(([keys]) => keys.test(plain))?.[1]
-  if (field !== undefined) return `the flat file has no "${key}": use resources, and there ${field}`
-  if (NOT_YET.test(plain)) return `the flat file has no "${key}", and neither have resources in this version: take it out`
-  return `unknown field "${key}": known here are ${known.join(', ')}`
+  return unknown.map((key) => ({ path: path === '' ? key : `${path}.${key}`, message: unknownFlatKey(key, known) }))
 }
 
 /** A name that no object can have is made into one; `modelName` keeps the original. */

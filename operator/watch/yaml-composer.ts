@@ -149,9 +149,10 @@ export class Composer {
       if ('ambiguous' in scalar) this.#refuse(line, path === '' ? text : `${path}.${text}`, `the key ${text}: ${scalar.ambiguous}`)
       return { key: 'ambiguous' in scalar ? text : String(scalar.value), line, isMerge: isPlain && text === '<<' }
     }
-    const inner = this.#value(`${path}.?`, at)
-    this.#refuse(at, path, 'a key must be text')
-    return { key: JSON.stringify(inner.value), line: at, isMerge: false }
+    const line = event !== undefined && 'start' in event ? this.#lineAt(event.start) : at
+    this.#value(`${path}.?`, line)
+    this.#refuse(line, path, 'a key must be text')
+    return { key: '?', line, isMerge: false }
   }
 
   /** `<<`: fields of another mapping, or of several, where they do not stand here; of several the first wins. */
