@@ -1,0 +1,75 @@
+import type { Candidate } from '../decide/input.ts'
+import type { AttemptRecord, Ending } from '../forward/attempts.ts'
+import type { RequestRecord } from '../serve/lifecycle.ts'
+import type { LogLevel } from './log.ts'
+import { attemptWord, firstTokenMsOf, outcomeOf, plainCause, ruleOf } from './settled.ts'
+
+/** Raised when a field changes its meaning; new fields do not raise it. */
+const VERSION = 1
+const MAX_LOST = 8
+const MAX_ATTEMPTS = 16
+const MAX_TEXT = 256
+const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
+
+/** A bug of ours is an error; what failed for another reason than the client's own is a warning; all else is information. */
+export function levelOf({ error, status }: RequestRecord): LogLevel {
+  if (error === undefined) return 'info'
+  if (error.code === 'internal') return 'error'
+  return status >= 500 || error.code.startsWith('upstream_') ? 'warn' : 'info'
+}
+
+/**
+ * One settled request as one line of JSON. Unknown is null, never 0; durations are milliseconds but for `overhead_us`. Written by hand, as
+ * it stands on every request's way. Holds no prompt, no header (but a well-formed traceparent), no credential, and no upstream's sentence.
+ */
+export function accessLine(record: RequestRecord, level: LogLevel): string {
+  const { client, facts, ending, error, status, table, bytesSent } = record
+  const outcome = outcomeOf(record)
+  return (
+    `{"v":${VERSION},"time":"${new Date(record.atMs).toISOString()}","level":"${level}","msg":"request","request_id":${text(record.requestId)}` +
+    `,"traceparent":${record.traceparent !== undefined && TRACEPARENT.test(record.traceparent) ? `"${record.traceparent}"` : 'null'}` +
+    `,"client":${text(client?.name)},"client_namespace":${text(client?.namespace)}` +
+    `,"path":${text(record.path)},"route":"${record.dialect.route}","asked":${text(facts?.asked)},"stream":${facts?.stream ?? null}` +
+    `,"needs":${facts === undefined ? 'null' : list(facts.needs, text)},"prompt_tokens_estimate":${number(facts?.promptTokens)},"max_output_tokens":${number(facts?.maxOutputTokens)}` +
+    `,"status":${status},"code":${text(error?.code)},"error_type":${outcome === 'ok' ? 'null' : `"${outcome}"`}` +
+    `,"rule":${text(ruleOf(ending))},"why":${text(whyOf(ending))}` +
+    sentPart(ending) +
+    `,"attempts":${list(ending?.attempts.slice(0, MAX_ATTEMPTS) ?? [], attemptPart)},"lost":${list(lostOf(ending), lostPart)}` +
+    `,"table":{"epoch":${table.epoch},"seq":${table.seq}}` +
+    `,"duration_ms":${number(record.durationMs)},"first_token_ms":${number(firstTokenMsOf(record))},"overhead_us":${number(record.overheadMs === undefined ? undefined : record.overheadMs * 1000)}` +
+    `,"input_tokens":${number(ending?.usage?.inputTokens)},"output_tokens":${number(ending?.usage?.outputTokens)},"cached_input_tokens":${number(ending?.usage?.cachedInputTokens)}` +
+    `,"bytes":${bytesSent}}\n`
+  )
+}
+
+const sentPart = (ending: Ending | undefined): string =>
+  `,"model":${text(ending?.sent?.model.entry.ref)},"backend":${text(ending?.sent?.endpoint.backend.name)},"endpoint":${text(ending?.sent?.endpoint.id)}`
+
+const attemptPart = (attempt: AttemptRecord): string =>
+  `{"model":${text(attempt.model)},"backend":${text(attempt.backend)},"endpoint":${text(attempt.endpoint)},"outcome":"${attemptWord(attempt)}"` +
+  `,"duration_ms":${number(attempt.durationMs)},"cause":${text(attempt.cause === undefined ? undefined : plainCause(attempt.cause))}}`
+
+const lostPart = ({ model, lost }: Candidate): string => `{"model":${text(model.entry.ref)},"why":${text(plainCause(lost ?? ''))}}`
+
+const refusedOf = (ending: Ending | undefined) => (ending?.kind === 'failed' ? ending.refused : undefined)
+
+const whyOf = (ending: Ending | undefined): string | undefined => ending?.sent?.why ?? refusedOf(ending)?.why
+
+function lostOf(ending: Ending | undefined): readonly Candidate[] {
+  const candidates = ending?.sent?.candidates ?? refusedOf(ending)?.candidates ?? []
+  return candidates.length === 1 && ending?.sent !== undefined ? [] : candidates.filter(({ lost }) => lost !== undefined).slice(0, MAX_LOST)
+}
+
+/** Most strings here are plain names, which need no escaping. */
+function text(value: string | undefined): string {
+  if (value === undefined) return 'null'
+  if (value.length <= MAX_TEXT && /^[\w ./:;,=@()+-]*$/.test(value)) return `"${value}"`
+  return JSON.stringify(value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT)}…` : value)
+}
+
+/** Three decimals at most. JSON knows no infinity. */
+const number = (value: number | undefined): string =>
+  value === undefined || !Number.isFinite(value) ? 'null' : String(Math.round(value * 1000) / 1000)
+
+const list = <Item>(items: readonly Item[], part: (item: Item) => string): string =>
+  items.length === 0 ? '[]' : `[${items.map(part).join(',')}]`

@@ -1,0 +1,143 @@
+/**
+ * Accounting. In: one record of each settled request (`serve/lifecycle.ts`), live state and table when somebody scrapes. Out: Prometheus
+ * metrics (this file; listed in `docs/metrics.md`), an access line (`access-log.ts`), log lines (`log.ts`). It decides nothing, never
+ * fails a request, and every label set and buffer in it is bounded. Nothing of a prompt, a header or a credential passes through it.
+ *
+ * `cells.ts` counts on the request path, `readings.ts` reads at scrape time, `settled.ts` says what a record means.
+ */
+import { Registry } from 'prom-client'
+import type { Ending } from '../forward/attempts.ts'
+import type { RequestRecord } from '../serve/lifecycle.ts'
+import { CounterCells, HistogramCells } from './cells.ts'
+import { EventLoopLag } from './event-loop.ts'
+import { GenAiMetrics } from './gen-ai.ts'
+import { registerLiveMetrics, type Sources } from './live-metrics.ts'
+import { registerProcessMetrics } from './process-metrics.ts'
+import { ReadCounter } from './readings.ts'
+import { attemptWord, outcomeOf, policyRuleOf, ruleOf } from './settled.ts'
+
+const wallClock = (): number => performance.timeOrigin + performance.now()
+
+/** The model label of a request that went to no endpoint. */
+const NO_MODEL = '_none'
+const DURATION_BOUNDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300] as const
+const OVERHEAD_BOUNDS = [0.000_025, 0.000_05, 0.000_1, 0.000_15, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01] as const
+
+export interface MetricsOptions extends Omit<Sources, 'now'> {
+  /** Milliseconds since the epoch; the system's clock if absent. */
+  readonly now?: () => number
+  /** Lines that the access log has dropped so far. */
+  readonly accessLinesDropped?: () => number
+}
+
+/** Every metric of a proxy. Owner of the event-loop monitor: `close()` stops it. `record()` costs 1 to 2 µs. */
+export class Metrics {
+  readonly registry = new Registry()
+  readonly #table: MetricsOptions['table']
+  readonly #lag: EventLoopLag
+  readonly #genAi: GenAiMetrics
+  readonly #dropped = new CounterCells({
+    registry: this.registry,
+    name: 'llama_swap_metric_series_dropped_total',
+    help: 'Observations without a series of their own, as their metric has too many: counted under "_other", or, of endpoints, left out.',
+    labelNames: ['metric'],
+  })
+  readonly #onDropped = (metric: string): void => this.#dropped.add([metric])
+  readonly #shared = { registry: this.registry, onDropped: this.#onDropped }
+  readonly #requests = new CounterCells({
+    ...this.#shared,
+    name: 'llama_swap_requests_total',
+    help: 'Settled requests; outcome is "ok" or an error_type.',
+    labelNames: ['route', 'model', 'rule', 'outcome'],
+  })
+  readonly #durations = new HistogramCells({
+    ...this.#shared,
+    name: 'llama_swap_request_duration_seconds',
+    help: 'Time from the arrival of a request to the end of its answer.',
+    labelNames: ['route', 'model'],
+    bounds: DURATION_BOUNDS,
+  })
+  readonly #overhead = new HistogramCells({
+    ...this.#shared,
+    name: 'llama_swap_overhead_seconds',
+    help: "The proxy's own share: from the complete request body to the first attempt.",
+    labelNames: [],
+    bounds: OVERHEAD_BOUNDS,
+  })
+  readonly #attempts = new CounterCells({
+    ...this.#shared,
+    name: 'llama_swap_attempts_total',
+    help: 'Attempts; outcome is "answered", "gone" (the client left) or the class of failure.',
+    labelNames: ['model', 'backend', 'outcome'],
+  })
+  readonly #decisions = new CounterCells({
+    ...this.#shared,
+    name: 'llama_swap_decisions_total',
+    help: 'Decisions; kind is "send", "retry" (the same model again), "fallback" (another model) or "refuse".',
+    labelNames: ['policy_rule', 'model', 'kind'],
+  })
+  readonly #malformed = new CounterCells({
+    ...this.#shared,
+    name: 'llama_swap_stream_events_malformed_total',
+    help: 'Events of upstream streams that were skipped as malformed.',
+    labelNames: ['model'],
+  })
+  readonly #swaps = new CounterCells({
+    ...this.#shared,
+    name: 'llama_swap_table_swaps_total',
+    help: 'Routing tables offered to this proxy; result is "applied" or "refused" (the one before stays in use).',
+    labelNames: ['result'],
+  })
+
+  constructor({ accessLinesDropped = () => 0, now = wallClock, ...sources }: MetricsOptions) {
+    this.#table = sources.table
+    this.#genAi = new GenAiMetrics(this.registry, this.#onDropped)
+    registerLiveMetrics(this.registry, { ...sources, now }, this.#onDropped)
+    registerProcessMetrics(this.registry)
+    this.#lag = new EventLoopLag(this.registry, now)
+    new ReadCounter({
+      registry: this.registry,
+      name: 'llama_swap_access_lines_dropped_total',
+      help: 'Access lines that were dropped, as nobody read them in time.',
+      read: () => [{ labels: {}, value: accessLinesDropped() }],
+    })
+    for (const result of ['applied', 'refused']) this.#swaps.add([result], 0)
+  }
+
+  /** Books a settled request. Never throws. */
+  record(record: RequestRecord): void {
+    const { dialect, ending, durationMs, overheadMs } = record
+    const model = ending?.sent?.model.entry.ref ?? NO_MODEL
+    this.#requests.add([dialect.route, model, ruleOf(ending), outcomeOf(record)])
+    this.#durations.observe([dialect.route, model], durationMs / 1000)
+    if (overheadMs !== undefined) this.#overhead.observe([], overheadMs / 1000)
+    if (ending === undefined) return
+    this.#recordEnding(ending, policyRuleOf(record, this.#table))
+    this.#genAi.record(record, (name) => this.#table().claims.has(name))
+  }
+
+  #recordEnding(ending: Ending, rule: string): void {
+    let before: string | undefined
+    for (const attempt of ending.attempts) {
+      this.#attempts.add([attempt.model, attempt.backend, attemptWord(attempt)])
+      this.#decisions.add([rule, attempt.model, before === undefined ? 'send' : before === attempt.model ? 'retry' : 'fallback'])
+      before = attempt.model
+    }
+    if (ending.kind === 'failed' && ending.refused !== undefined) this.#decisions.add([rule, NO_MODEL, 'refuse'])
+    if (ending.malformed > 0) this.#malformed.add([before ?? NO_MODEL], ending.malformed)
+  }
+
+  /** Call after a routing table was swapped in, or was refused. */
+  swapped(result: 'applied' | 'refused'): void {
+    this.#swaps.add([result])
+    if (result === 'refused') return
+    const { models } = this.#table()
+    const isKnown = (model: string): boolean => models.has(model) || model === NO_MODEL || model === ''
+    for (const metric of [this.#requests, this.#durations, this.#attempts, this.#decisions, this.#malformed]) metric.tidy('model', isKnown)
+    this.#genAi.tidy(isKnown)
+  }
+
+  close(): void {
+    this.#lag.close()
+  }
+}

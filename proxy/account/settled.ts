@@ -1,0 +1,58 @@
+import type { FailureClass } from '../decide/classes.ts'
+import { ERRORS, type ErrorLabel } from '../errors.ts'
+import type { AttemptRecord, Ending } from '../forward/attempts.ts'
+import { type CompiledTable, resolveName } from '../routing-table/compile.ts'
+import type { RequestRecord } from '../serve/lifecycle.ts'
+
+/** How a request ended, in the one closed vocabulary of metrics and logs. */
+export const outcomeOf = ({ error }: RequestRecord): 'ok' | ErrorLabel => (error === undefined ? 'ok' : ERRORS[error.code].errorType)
+
+/**
+ * From the request's arrival to the first content delta of its stream, failed attempts included. Undefined: no stream, or nothing of it
+ * was sent. The last attempt's end is the request's end, which places its start.
+ */
+export function firstTokenMsOf({ facts, ending, durationMs }: RequestRecord): number | undefined {
+  const last = ending?.attempts.at(-1)
+  if (facts?.stream !== true || ending?.firstTokenMs === undefined || last === undefined) return undefined
+  return Math.max(0, durationMs - last.durationMs) + ending.firstTokenMs
+}
+
+/** The rule in force: the policy's rule that sent the request or refused it; "direct" for a model asked for by name; "none" before any. */
+export function ruleOf(ending: Ending | undefined): string {
+  if (ending?.sent !== undefined) return ending.sent.rule.name
+  return ending?.kind === 'failed' && ending.refused !== undefined ? ending.refused.rule : 'none'
+}
+
+/** The same rule with its policy, "namespace/policy/rule"; "direct" and "none" stand alone. */
+export function policyRuleOf({ ending, facts }: RequestRecord, table: () => CompiledTable): string {
+  if (ending?.sent !== undefined) return ending.sent.rule.key === ending.sent.model.entry.ref ? 'direct' : ending.sent.rule.key
+  const rule = ruleOf(ending)
+  if (rule === 'none' || facts === undefined) return 'none'
+  const claim = resolveName(table(), facts.asked, facts.client.namespace)
+  return claim?.kind === 'policy' ? `${claim.policy.entry.ref}/${rule}` : rule
+}
+
+const CLASS_WORDS: Readonly<Record<FailureClass, string>> = {
+  RETRY_SAME: 'retry_same',
+  REFUSED: 'refused',
+  CAPACITY: 'capacity',
+  RATE_LIMIT: 'rate_limit',
+  ENDPOINT_DISABLED: 'endpoint_disabled',
+  MODEL_MISSING: 'model_missing',
+  CONTEXT: 'context',
+  CONTENT: 'content',
+  CLIENT_FATAL: 'client_fatal',
+  NOT_IMPLEMENTED: 'not_implemented',
+  OUR_DEADLINE: 'our_deadline',
+  BAD_RESPONSE: 'bad_response',
+}
+
+/** "answered", "gone", or the failure's class in lower case. */
+export const attemptWord = ({ outcome }: AttemptRecord): string =>
+  outcome === 'answered' || outcome === 'gone' ? outcome : CLASS_WORDS[outcome]
+
+/**
+ * A failure's cause without the upstream's own sentence, which may quote the prompt or part of a key: of "HTTP 400 code sentence" only
+ * status and code are left. Causes of the connection and our own stay whole.
+ */
+export const plainCause = (cause: string): string => cause.replace(/\bHTTP (\d{3})( [\w.-]{1,64})?(?: .*)?$/s, 'HTTP $1$2')
