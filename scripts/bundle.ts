@@ -1,6 +1,7 @@
 /**
  * `node scripts/bundle.ts`: makes of each program one file that needs nothing but Node: `dist/proxy.mjs`, `dist/cli.mjs`, with source maps
  * and the licences of what is inside. Not minified: it starts no faster, and a crash would print a line of 5 KB.
+ * No `keepNames`: it calls `Object.defineProperty` for every closure that a request makes, a quarter of a small request's CPU time.
  */
 import { existsSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
@@ -23,7 +24,7 @@ for (const [name, entry] of Object.entries(PROGRAMS)) {
     target: 'node26',
     format: 'esm',
     banner: { js: BANNER },
-    keepNames: true,
+
     legalComments: 'linked',
     sourcemap: 'linked',
     logLevel: 'warning',
