@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import { inspect } from 'node:util'
 import { SecretValue } from './secret-value.ts'
 
-const PRINTERS: Record<string, (value: unknown) => string> = {
-  'a template string': (value) => `${value}`,
+const PRINTERS: Record<string, (value: SecretValue) => string> = {
+  String: (value) => String(value),
   JSON: (value) => JSON.stringify({ value }),
   'console.log': (value) => inspect({ value }, { showHidden: true, depth: 9 }),
   'the keys of the object': (value) => JSON.stringify(Object.entries(Object(value))),

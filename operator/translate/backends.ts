@@ -1,0 +1,103 @@
+import type { Backend, Credential, EndpointSet, MaxOutput } from '../../proxy/routing-table/index.ts'
+import type { Backend as BackendSpec, LlamaModelSpec } from '../resources/crds.generated.ts'
+import { type ModelResource, objectKey, type Resources, SIMULATED_LABEL } from '../resources/snapshot.ts'
+import { type Address, readAddress } from './addresses.ts'
+import { readHeader, resolveAuth } from './credentials.ts'
+import { durationsMs } from './duration.ts'
+import { modelName, objectName } from './names.ts'
+import { opaqueId } from './opaque-id.ts'
+import { type Problem, problem } from './problems.ts'
+import { setFields } from './set-fields.ts'
+
+export interface BuiltBackends {
+  readonly backends: readonly Backend[]
+  readonly endpointSets: readonly EndpointSet[]
+  readonly credentials: readonly Credential[]
+  readonly problems: readonly Problem[]
+}
+
+const NOTHING: BuiltBackends = { backends: [], endpointSets: [], credentials: [], problems: [] }
+
+/** A backend without an address or without the credential it asks for is left out; the others stand. Names are unique by the schema. */
+export function translateBackends(model: ModelResource, resources: Resources): BuiltBackends {
+  const built = model.spec.backends
+    .map((backend, index) => translateBackend(backend, `spec.backends[${index}]`, model, resources))
+    .reduce(join, NOTHING)
+  return { ...built, problems: [...built.problems, ...judgeWhole(built.backends, objectName(model))] }
+}
+
+function join(a: BuiltBackends, b: BuiltBackends): BuiltBackends {
+  return {
+    backends: [...a.backends, ...b.backends],
+    endpointSets: [...a.endpointSets, ...b.endpointSets],
+    credentials: [...a.credentials, ...b.credentials],
+    problems: [...a.problems, ...b.problems],
+  }
+}
+
+function judgeWhole(backends: readonly Backend[], object: string): readonly Problem[] {
+  if (backends.length === 0) return [problem('NoBackend', object, 'spec.backends')]
+  return backends.every(({ weight }) => weight === 0) ? [problem('BackendsWeightless', object, 'spec.backends')] : []
+}
+
+function translateBackend(own: BackendSpec, at: string, model: ModelResource, resources: Resources): BuiltBackends {
+  const address = readAddress(own.url, objectName(model), `${at}.url`)
+  const auth = own.auth === undefined ? undefined : resolveAuth(own.auth, own.name, at, model, resources)
+  const headers = fixedHeaders(own, at, objectName(model))
+  const problems = [...('code' in address ? [address] : []), ...(auth?.problems ?? []), ...headers.problems]
+  if ('code' in address || (auth !== undefined && auth.auth === undefined)) return { ...NOTHING, problems }
+  const backend: Backend = { ...merge(own, model), ...setFields({ auth: auth?.auth }), headers: headers.kept }
+  return { backends: [backend], endpointSets: [endpointSet(own.name, model, address)], credentials: auth?.credentials ?? [], problems }
+}
+
+/** What the backend says itself goes before what the model says, field by field: its `health.interval` with the model's `health.path`. */
+function merge(own: BackendSpec, model: ModelResource): Omit<Backend, 'auth' | 'headers'> {
+  const { metadata, spec } = model
+  const health = { ...spec.health, ...own.health }
+  const signals = { ...spec.signals, ...own.signals }
+  const { connect, firstToken, streamIdle, total } = { ...spec.timeouts, ...own.timeouts }
+  return {
+    name: own.name,
+    weight: own.weight,
+    priority: own.priority,
+    engine: own.engine,
+    upstreamModel: own.upstreamModel ?? spec.upstreamModel ?? modelName(model),
+    ...setFields({
+      capabilities: own.capabilities ?? spec.capabilities,
+      contextWindowTokens: own.contextWindow ?? spec.contextWindow,
+      maxOutput: mergeMaxOutput(spec.maxOutput, own.maxOutput),
+    }),
+    health: {
+      ...setFields({ path: health.path, healthyAfter: health.healthyAfter, unhealthyAfter: health.unhealthyAfter }),
+      ...durationsMs({ intervalMs: health.interval, timeoutMs: health.timeout }),
+    },
+    signals: { ...setFields({ path: signals.path }), ...durationsMs({ intervalMs: signals.interval, staleAfterMs: signals.staleAfter }) },
+    timeouts: durationsMs({ connectMs: connect, firstTokenMs: firstToken, streamIdleMs: streamIdle, totalMs: total }),
+    // What is billed by the call gets no requests of our own.
+    probed: own.auth === undefined && own.engine !== 'OpenAI',
+    simulated: metadata.labels[SIMULATED_LABEL] === 'true',
+  }
+}
+
+function mergeMaxOutput(ofModel: LlamaModelSpec['maxOutput'], own: BackendSpec['maxOutput']): MaxOutput | undefined {
+  const { tokens, onExceed } = { ...ofModel, ...own }
+  return tokens === undefined ? undefined : { tokens, ...setFields({ onExceed }) }
+}
+
+/** The credential's header is the credential's alone. The schema knows the usual ones; here it is the one this backend names itself. */
+function fixedHeaders(own: BackendSpec, at: string, object: string): { kept: Backend['headers']; problems: readonly Problem[] } {
+  const headers = own.headers ?? []
+  const secret = own.auth === undefined ? undefined : readHeader(own.auth).header
+  const taken = (name: string): boolean => name.toLowerCase() === secret
+  return {
+    kept: headers.filter(({ name }) => !taken(name)).map(({ name, value }) => ({ name: name.toLowerCase(), value })),
+    problems: headers.flatMap(({ name }, index) =>
+      taken(name) ? [problem('HeaderIsCredential', object, `${at}.headers[${index}].name`, name)] : [],
+    ),
+  }
+}
+
+function endpointSet(backend: string, model: ModelResource, { origin, basePath }: Address): EndpointSet {
+  const ref = objectKey(model.metadata)
+  return { model: ref, backend, endpoints: [{ id: opaqueId(`${ref} ${backend} ${origin}${basePath}`), origin, basePath }] }
+}
