@@ -26,7 +26,7 @@ export function accessLine(record: RequestRecord, level: LogLevel): string {
   const { client, facts, ending, error, status, table, bytesSent } = record
   const outcome = outcomeOf(record)
   return (
-    `{"v":${VERSION},"time":"${new Date(record.atMs).toISOString()}","level":"${level}","msg":"request","request_id":${text(record.requestId)}` +
+    `{"v":${VERSION},"time":"${isoTime(record.atMs)}","level":"${level}","msg":"request","request_id":${text(record.requestId)}` +
     `,"traceparent":${record.traceparent !== undefined && TRACEPARENT.test(record.traceparent) ? `"${record.traceparent}"` : 'null'}` +
     `,"client":${text(client?.name)},"client_namespace":${text(client?.namespace)}` +
     `,"path":${text(record.path)},"route":"${record.dialect.route}","asked":${text(facts?.asked)},"stream":${facts?.stream ?? null}` +
@@ -40,6 +40,19 @@ export function accessLine(record: RequestRecord, level: LogLevel): string {
     `,"input_tokens":${number(ending?.usage?.inputTokens)},"output_tokens":${number(ending?.usage?.outputTokens)},"cached_input_tokens":${number(ending?.usage?.cachedInputTokens)}` +
     `,"bytes":${bytesSent}}\n`
   )
+}
+
+let second = Number.NaN
+let secondText = ''
+
+/** RFC 3339 with milliseconds. Most lines share their second with the one before. */
+function isoTime(atMs: number): string {
+  const now = Math.floor(atMs / 1000)
+  if (now !== second) {
+    second = now
+    secondText = new Date(now * 1000).toISOString().slice(0, -'000Z'.length)
+  }
+  return `${secondText}${String(Math.floor(atMs) % 1000).padStart(3, '0')}Z`
 }
 
 const sentPart = (ending: Ending | undefined): string =>
@@ -67,9 +80,15 @@ function text(value: string | undefined): string {
   return JSON.stringify(value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT)}…` : value)
 }
 
-/** Three decimals at most. JSON knows no infinity. */
-const number = (value: number | undefined): string =>
-  value === undefined || !Number.isFinite(value) ? 'null' : String(Math.round(value * 1000) / 1000)
+/** Three decimals at most, of whole numbers printed apart: a fraction's shortest text is dear. JSON knows no infinity. */
+function number(value: number | undefined): string {
+  if (value === undefined || !Number.isFinite(value)) return 'null'
+  const thousandths = Math.round(value * 1000)
+  if (thousandths < 0 || thousandths > Number.MAX_SAFE_INTEGER) return String(value)
+  const rest = thousandths % 1000
+  const whole = (thousandths - rest) / 1000
+  return rest === 0 ? `${whole}` : `${whole}.${rest < 10 ? '00' : rest < 100 ? '0' : ''}${rest}`
+}
 
 const list = <Item>(items: readonly Item[], part: (item: Item) => string): string =>
   items.length === 0 ? '[]' : `[${items.map(part).join(',')}]`
