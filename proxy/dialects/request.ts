@@ -7,6 +7,8 @@ import { type Edit, splice } from './splice.ts'
 
 /** Above this facts are scanned, not parsed: a body of images or documents should not stall the event loop. */
 const MAX_PARSED_BYTES = 1024 * 1024
+/** Read, and possibly spliced, on every route; the output limit comes on top. */
+const SPLICED: readonly string[] = ['model', 'stream', 'stream_options']
 
 /** A request body that has been read: what it asks for, and where its spliceable values stand. */
 export interface RequestBody {
@@ -29,20 +31,23 @@ const bad = (code: Code, message: string, param?: string): { error: ApiError } =
 /** Reads a body of valid UTF-8. Duplicates among the keys read here are refused: what we authorise must be what the engine reads. */
 export function readRequest(bytes: Uint8Array, text: () => string, dialect: Dialect): { body: RequestBody } | { error: ApiError } {
   const fields = scanObject(bytes)
-  const parsed = bytes.length <= MAX_PARSED_BYTES ? parse(text) : undefined
-  if (fields === undefined || (bytes.length <= MAX_PARSED_BYTES && parsed === undefined)) {
+  const decoded = bytes.length <= MAX_PARSED_BYTES ? text() : undefined
+  const parsed = decoded === undefined ? undefined : parse(decoded)
+  if (fields === undefined || (decoded !== undefined && parsed === undefined)) {
     return bad('invalid_json', 'The body is no valid JSON object. Check quotes, commas and brackets.')
   }
-  const read = ['model', 'stream', 'stream_options', ...dialect.outputTokenFields]
-  const doubled = read.find((key) => fields.filter((field) => field.key === key).length > 1)
-  if (doubled !== undefined) return bad('invalid_value', `"${doubled}" stands more than once in the body. Send it once.`, doubled)
-  const byKey = new Map(fields.filter(({ key }) => read.includes(key)).map((field) => [field.key, field]))
-  return readFields({ bytes, fields: byKey, parsed, characters: parsed === undefined ? bytes.length : text().length, dialect, last: fields.at(-1) })
+  const byKey = new Map<string, Field>()
+  for (const field of fields) {
+    if (!SPLICED.includes(field.key) && !dialect.outputTokenFields.includes(field.key)) continue
+    if (byKey.has(field.key)) return bad('invalid_value', `"${field.key}" stands more than once in the body. Send it once.`, field.key)
+    byKey.set(field.key, field)
+  }
+  return readFields({ bytes, fields: byKey, parsed, characters: decoded?.length ?? bytes.length, dialect, last: fields.at(-1) })
 }
 
-function parse(text: () => string): Json | undefined {
+function parse(text: string): Json | undefined {
   try {
-    const value: unknown = JSON.parse(text())
+    const value: unknown = JSON.parse(text)
     return isJson(value) ? value : undefined
   } catch {
     return undefined // not JSON: the caller says so

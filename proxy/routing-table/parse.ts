@@ -112,7 +112,7 @@ const backend = object({
   health: object({ 'path?': text(256), 'intervalMs?': ms, 'timeoutMs?': ms, 'healthyAfter?': number(1, 100), 'unhealthyAfter?': number(1, 100) }),
   signals: object({ 'path?': text(256), 'intervalMs?': ms, 'staleAfterMs?': ms }),
   timeouts: object({ 'connectMs?': ms, 'firstTokenMs?': ms, 'streamIdleMs?': ms, 'totalMs?': ms }),
-  'auth?': object({ header: matching(/^[a-z0-9-]{1,64}$/, 'a lower-case header name'), scheme: text(64), credentials: list(text(300), 8) }),
+  'auth?': object({ header: matching(/^[!#$%&'*+.^_|~0-9a-z-]{1,64}$/, 'a lower-case header name'), scheme: text(64), credentials: list(text(300), 8) }),
   headers: list(object({ name: text(64), value: text(256) }), 16),
   probed: flag,
   simulated: flag,
