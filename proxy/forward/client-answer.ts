@@ -3,6 +3,8 @@ import type { ServerResponse } from 'node:http'
 const KEEP_ALIVE_MS = 15_000
 const KEEP_ALIVE = ': keep-alive\n\n'
 const MAX_ONE_WRITE_BYTES = 64 * 1024
+const CRLF = Buffer.from('\r\n')
+const LAST_CHUNK = Buffer.from('0\r\n\r\n')
 
 /**
  * The one answer of one request, and the two commits. Owner of the response: nobody else writes to it. Every byte goes out at most once,
@@ -16,6 +18,8 @@ export class ClientAnswer {
   #bytes = 0
   #content = false
   #isEventStream = false
+  /** We write chunk heads ourselves; see `begin`. */
+  #framed = false
   #gone = false
   #onGone: (() => void) | undefined
   #onDrain: (() => void) | undefined
@@ -69,27 +73,45 @@ export class ClientAnswer {
     this.#keepAlive = setTimeout(() => {
       if (this.#gone || this.#response.writableEnded) return
       if (!this.statusCommitted) this.begin(200, head())
-      if (!this.#response.writableNeedDrain) this.#response.write(KEEP_ALIVE)
+      if (!this.#response.writableNeedDrain) this.#response.write(this.#frame(Buffer.from(KEEP_ALIVE)))
       this.#keepAlive?.refresh()
     }, this.#keepAliveMs)
     this.#keepAlive.unref()
   }
 
-  /** Status commit. `head`: raw header list, name after name. A second call changes nothing. */
+  /**
+   * Status commit. `head`: raw header list, name after name. A second call changes nothing.
+   * A streamed body is framed here (RFC 9112 §7.1): node:http writes size, line end, data and line end as four pieces, which costs more
+   * than all else we do for an event. HTTP/1.0 knows no chunks; there the end of the connection is the end of the body.
+   */
   begin(status: number, head: readonly string[]): void {
     if (this.statusCommitted || this.#gone) return
     this.#status = status
     this.#isEventStream = String(head[head.indexOf('content-type') + 1]).startsWith('text/event-stream')
-    this.#response.writeHead(status, [...head])
+    this.#framed = this.#response.req.httpVersion === '1.1'
+    this.#response.writeHead(status, this.#framed ? [...head, 'transfer-encoding', 'chunked'] : [...head])
+    if (this.#framed) this.#response.chunkedEncoding = false
   }
 
   /** Content commit, if it was not yet. False: wait for `onDrain` before the next write. */
-  write(bytes: Uint8Array | string): boolean {
-    if (this.#gone || this.#response.writableEnded) return true
+  write(bytes: Uint8Array): boolean {
+    if (this.#gone || this.#response.writableEnded || bytes.length === 0) return true
     this.#content = true
     this.#bytes += bytes.length
     this.#keepAlive?.refresh()
-    return this.#response.write(bytes)
+    return this.#response.write(this.#frame(bytes))
+  }
+
+  /** One chunk, or the bytes as they are where nothing is framed. Never called with no bytes: an empty chunk ends the body. */
+  #frame(bytes: Uint8Array): Uint8Array {
+    if (!this.#framed) return bytes
+    const size = bytes.length.toString(16)
+    const framed = Buffer.allocUnsafe(size.length + bytes.length + 4)
+    framed.write(size, 'latin1')
+    framed.set(CRLF, size.length)
+    framed.set(bytes, size.length + 2)
+    framed.set(CRLF, framed.length - 2)
+    return framed
   }
 
   onDrain(listener: () => void): void {
@@ -101,8 +123,10 @@ export class ClientAnswer {
   end(last?: string): void {
     clearTimeout(this.#keepAlive)
     if (this.#gone || this.#response.writableEnded) return
-    if (last !== undefined) this.#bytes += last.length
-    this.#response.end(last)
+    const bytes = Buffer.from(last ?? '')
+    this.#bytes += bytes.length
+    const rest = bytes.length === 0 ? bytes : this.#frame(bytes)
+    this.#response.end(this.#framed ? Buffer.concat([rest, LAST_CHUNK]) : rest)
   }
 
   /** Status commit, body and end in one. */
