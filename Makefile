@@ -1,0 +1,92 @@
+# What can be done here; `make` lists it. Everything runs on the pinned Node of node_modules/.bin.
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+.DEFAULT_GOAL := help
+
+# A test that is skipped or marked todo, and a run without tests, are red.
+STRICT := --test-reporter=spec --test-reporter-destination=stdout --test-reporter=./scripts/nothing-skipped.ts --test-reporter-destination=stderr
+UNIT := 'operator/**/*.test.ts' 'proxy/**/*.test.ts' 'cli/**/*.test.ts' 'scripts/**/*.test.ts' 'test/*.test.ts' 'test/bench/*.test.ts'
+COVERED := 'operator/**' 'proxy/**' 'cli/**'
+DATA_PLANE := 'test/data-plane/**/*.test.ts'
+# Lines of the sources that tests must reach, in percent; what runs in processes that tests start counts too.
+LEAST_LINES := 90
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## install the dependencies, as the lock file says
+	npm ci
+
+.PHONY: check
+check: static test test-data-plane ## all that CI asks for: static checks, tests, data-plane tests
+
+.PHONY: static
+static: ## format, lint, types, dead code, generated files
+	biome check --colors=off --error-on-warnings .
+	oxlint --type-aware
+	tsc --noEmit
+	knip --no-progress
+	node scripts/generate.ts --check
+
+.PHONY: format
+format: ## write what the formatter and the safe fixes of the linter would
+	biome check --colors=off --write .
+
+.PHONY: test
+test: ## unit, golden and architecture tests, seconds
+	npm test
+
+.PHONY: test-data-plane
+test-data-plane: ## a real proxy process, model servers that misbehave, a real engine
+	node scripts/fetch-engine.ts
+	node --test $(STRICT) $(DATA_PLANE)
+
+.PHONY: test-crds
+test-crds: ## the resource definitions against what they must take and refuse
+	node --test $(STRICT) test/crds.test.ts
+
+.PHONY: golden
+golden: ## rewrite the expected results of golden cases; read the diff like code
+	GOLDEN=write npm test
+
+.PHONY: generate
+generate: ## write the sources that are made from crds/
+	node scripts/generate.ts
+
+.PHONY: promtool-check
+promtool-check: ## the metrics of a running llama-swap, by Prometheus' own checker
+	node scripts/check-metrics.ts
+
+.PHONY: coverage
+coverage: ## lines reached by unit and data-plane tests together; red below the least
+	node scripts/fetch-engine.ts
+	node --test $(STRICT) --experimental-test-coverage --test-coverage-include-all $(COVERED:%=--test-coverage-include=%) \
+	  --test-coverage-exclude='**/*.test.ts' --test-coverage-exclude='**/*.suite.ts' --test-coverage-exclude='**/*.generated.ts' \
+	  --test-coverage-exclude=cli/demo.ts --test-coverage-lines=$(LEAST_LINES) $(UNIT) $(DATA_PLANE)
+
+.PHONY: deflake
+deflake: ## unit tests in ever new orders, until one fails or 20 runs are through
+	@mkdir -p .tools
+	@for i in $$(seq 20); do node --test --test-isolation=none --test-randomize $(STRICT) $(UNIT) > .tools/deflake.log 2>&1 || { cat .tools/deflake.log; exit 1; }; done
+	@rm -f .tools/deflake.log; echo '20 runs passed'
+
+.PHONY: bundle
+bundle: ## dist/proxy.mjs and dist/cli.mjs: one file each, for Node alone
+	node scripts/bundle.ts
+
+.PHONY: bench
+bench: bundle ## measure against nginx, write docs/benchmarks.md (about five minutes, an idle machine, two cores)
+	node test/bench/run.ts
+
+.PHONY: bench-quick
+bench-quick: bundle ## a smoke run of the benchmark: one short round, writes nothing
+	node test/bench/run.ts --quick
+
+.PHONY: demo
+demo: ## llama-swap with a real engine and a real small model, and a request to try
+	node cli/demo.ts
+
+.PHONY: clean
+clean: ## remove what was built and fetched, node_modules aside
+	rm -rf dist coverage .tools
