@@ -41,10 +41,13 @@ export class EventCutter {
     const tail = this.#tail
     this.#tail = undefined
     if (tail === undefined || tail.length === 0) return undefined
-    const bytes = Buffer.concat([tail, BLANK_LINE])
+    const bytes = isComplete(tail) ? tail : Buffer.concat([tail, BLANK_LINE])
     return { bytes, ends: [bytes.length] }
   }
 }
+
+/** The CR that might have been half of a CRLF was a line end of its own, behind another one. */
+const isComplete = (tail: Buffer): boolean => tail.at(-1) === CR && (tail.at(-2) === CR || tail.at(-2) === LF)
 
 function endsOfLf(bytes: Buffer, searchFrom: number): readonly number[] {
   let at = bytes.indexOf(BLANK_LINE, searchFrom)
@@ -93,5 +96,6 @@ export function readEvent(bytes: Buffer, start: number, end: number): SseEvent {
 /** The shape of nearly every event: `data: …` and a blank line. */
 function isOneDataLine(bytes: Buffer, start: number, end: number): boolean {
   if (bytes[start] !== 0x64 || bytes[start + 4] !== 0x3a || bytes[start + 5] !== 0x20) return false
-  return bytes.indexOf(LF, start) === end - 2 && bytes.compare(DATA, 0, DATA.length, start, start + DATA.length) === 0
+  if (bytes.indexOf(LF, start) !== end - 2 || bytes.subarray(start, end).includes(CR)) return false
+  return bytes.compare(DATA, 0, DATA.length, start, start + DATA.length) === 0
 }
