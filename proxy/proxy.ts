@@ -64,7 +64,7 @@ export class Proxy {
     this.receiver = new Receiver({ swap: (table) => this.#swap(table), refused: (errors) => this.#refused(errors) })
     const table = (): CompiledTable => this.receiver.current
     const held = new HeldBytes(MAX_HELD_BYTES)
-    this.#metrics = new Metrics({ live: this.#live, table, held, version: options.version })
+    this.#metrics = new Metrics({ live: this.#live, table, held, version: options.version, accessLinesDropped: () => this.#accessLog.dropped })
     const serving: Serving = {
       table,
       live: this.#live,
@@ -115,6 +115,7 @@ export class Proxy {
     await this.#pools.destroy()
     await closeWithin(this.#admin, 0)
     if (this.#metricsServer !== undefined) await closeWithin(this.#metricsServer, 0)
+    this.#metrics.close()
     await this.#accessLog.flush()
   }
 

@@ -119,7 +119,7 @@ export function answeredBy(
       { model: model.entry.ref, backend: 'gpu', endpoint: endpoint.id, durationMs: 900, outcome: 'answered', cause: undefined },
     ],
     usage: { inputTokens: 118, outputTokens: 101, cachedInputTokens: 64 },
-    firstTokenMs: 300,
+    firstTokenMs: 400,
     malformed: 2,
   }
   return {

@@ -9,13 +9,9 @@ export const outcomeOf = ({ error }: RequestRecord): 'ok' | ErrorLabel => (error
 
 /**
  * From the request's arrival to the first content delta of its stream, failed attempts included. Undefined: no stream, or nothing of it
- * was sent. The last attempt's end is the request's end, which places its start.
+ * was sent.
  */
-export function firstTokenMsOf({ facts, ending, durationMs }: RequestRecord): number | undefined {
-  const last = ending?.attempts.at(-1)
-  if (facts?.stream !== true || ending?.firstTokenMs === undefined || last === undefined) return undefined
-  return Math.max(0, durationMs - last.durationMs) + ending.firstTokenMs
-}
+export const firstTokenMsOf = ({ facts, ending }: RequestRecord): number | undefined => (facts?.stream === true ? ending?.firstTokenMs : undefined)
 
 /** The rule in force: the policy's rule that sent the request or refused it; "direct" for a model asked for by name; "none" before any. */
 export function ruleOf(ending: Ending | undefined): string {

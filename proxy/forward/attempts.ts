@@ -62,6 +62,7 @@ export type Ending = {
   readonly sent: Sent | undefined
   readonly attempts: readonly AttemptRecord[]
   readonly usage: Usage | undefined
+  /** From the request's start to the content commit; undefined where there was none. */
   readonly firstTokenMs: number | undefined
   readonly malformed: number
 } & (
@@ -77,13 +78,14 @@ export async function runAttempts(run: Run): Promise<Ending> {
   let waitMs = 0
   let sent: Sent | undefined
   let seen: AttemptOutcome | undefined
+  let attemptStartMs = run.startMs
   let deadlineMs = run.startMs + run.timeoutMs
   const end = (kind: { kind: 'answered' } | { kind: 'gone' } | Pick<Extract<Ending, { kind: 'failed' }>, 'kind' | 'error' | 'refused'>): Ending => ({
     ...kind,
     sent,
     attempts,
     usage: seen?.usage,
-    firstTokenMs: seen?.firstTokenMs,
+    firstTokenMs: seen?.firstTokenMs === undefined ? undefined : attemptStartMs - run.startMs + seen.firstTokenMs,
     malformed: seen?.malformed ?? 0,
   })
   for (;;) {
@@ -94,6 +96,7 @@ export async function runAttempts(run: Run): Promise<Ending> {
     run.live.advance(decision.steps)
     if (decision.endpoint.id === past.at(-1)?.endpointId && !(await waited(waitMs, run.answer))) return end({ kind: 'gone' })
     sent = decision
+    attemptStartMs = run.now()
     deadlineMs = Math.min(deadlineMs, run.startMs + (decision.endpoint.backend.timeouts.totalMs ?? Number.POSITIVE_INFINITY))
     const { outcome, record, credential } = await tryOnce(run, decision, attempts.length + 1, deadlineMs - run.now())
     attempts.push(record)
