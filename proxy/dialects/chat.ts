@@ -1,6 +1,6 @@
 import { errorEnvelope } from '../errors.ts'
 import type { Capability } from '../routing-table/v1.ts'
-import { chatUsage, type Dialect, type EventMeaning, isJson, type Json, jsonOf, readContent, readNeeds } from './dialect.ts'
+import { chatUsage, type Dialect, type EventMeaning, isJson, type Json, jsonOf, readContent, readNeeds, timingsUsage } from './dialect.ts'
 
 const filled = (value: unknown): boolean => (typeof value === 'string' || Array.isArray(value) ? value.length > 0 : isJson(value))
 
@@ -18,13 +18,13 @@ const isContent = (delta: Json): boolean =>
 export function readChoices(data: Json, isContentChoice: (choice: Json) => boolean): EventMeaning {
   const { choices } = data
   const list = Array.isArray(choices) ? choices.filter(isJson) : []
-  const usage = chatUsage(data['usage'])
+  const asked = chatUsage(data['usage'])
   const finishes = list.some((choice) => typeof choice['finish_reason'] === 'string')
   return {
     commits: finishes || list.some(isContentChoice),
     finishes,
-    usageOnly: list.length === 0 && usage !== undefined,
-    usage,
+    usageOnly: list.length === 0 && asked !== undefined,
+    usage: asked ?? timingsUsage(data['timings']),
     error: list.length === 0 ? jsonOf(data['error']) : undefined,
   }
 }

@@ -66,6 +66,13 @@ export function chatUsage(value: unknown): Usage | undefined {
   return { inputTokens: count(value['prompt_tokens']), outputTokens: count(value['completion_tokens']), cachedInputTokens: count(cached) }
 }
 
+/** llama.cpp's `timings`: prompt tokens that were read and those that its cache had, and tokens that were written. */
+export function timingsUsage(value: unknown): Usage | undefined {
+  if (!isJson(value) || typeof value['predicted_n'] !== 'number') return undefined
+  const cached = count(value['cache_n'])
+  return { inputTokens: count(value['prompt_n']) + cached, outputTokens: count(value['predicted_n']), cachedInputTokens: cached }
+}
+
 /** The usage of `/v1/responses`. */
 export function responsesUsage(value: unknown): Usage | undefined {
   if (!isJson(value)) return undefined

@@ -54,8 +54,8 @@ export interface SignalReading {
 
 export interface EngineProfile {
   engine: KnownEngine
-  /** Takes `stream_options.include_usage` in a streaming request, so that the proxy may add it to learn the usage. */
-  acceptsStreamOptions: boolean
+  /** A stream tells its usage only if `stream_options.include_usage` asks for it, and the engine takes that field: the proxy may add it. */
+  usageMustBeAskedFor: boolean
   /** How a credential is sent when the resource does not say. */
   auth: { header: string; scheme: string }
   health: { intervalMs: number; timeoutMs: number; healthyAfter: number; unhealthyAfter: number }
@@ -75,7 +75,7 @@ export interface EngineProfile {
 
 /** What most engines share; a profile says only where it differs. */
 export const USUAL = {
-  acceptsStreamOptions: true,
+  usageMustBeAskedFor: true,
   auth: { header: 'authorization', scheme: 'Bearer' },
   health: { intervalMs: 5_000, timeoutMs: 2_000, healthyAfter: 1, unhealthyAfter: 2 },
   signals: { intervalMs: 5_000, staleAfterMs: 15_000 },

@@ -23,6 +23,8 @@ const CHAT: readonly Capability[] = ['chat', 'completions', 'responses', 'tools'
 export const llamaCpp: EngineProfile = {
   ...USUAL,
   engine: 'LlamaCpp',
+  // The last event has `timings` with all counts; asked for usage, it would move them to an event that only those who asked get to see.
+  usageMustBeAskedFor: false,
   healthRequest: (target) => withoutLoading(target.healthPath ?? `${rootOf(target.basePath)}/health`, target),
   /** `/metrics` needs the flag `--metrics`; `/slots` is on by default and knows no queue. */
   signalsRequests: (target) =>

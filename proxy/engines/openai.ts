@@ -8,6 +8,6 @@ import { generic } from './generic.ts'
 export const openai: EngineProfile = {
   ...generic,
   engine: 'OpenAI',
-  acceptsStreamOptions: USUAL.acceptsStreamOptions,
+  usageMustBeAskedFor: USUAL.usageMustBeAskedFor,
   recognise: (answer) => answer.headers['openai-version'] !== undefined || answer.headers['openai-processing-ms'] !== undefined,
 }

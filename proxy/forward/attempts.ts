@@ -141,7 +141,7 @@ async function tryOnce(run: Run, sent: Sent, attempt: number, remainingMs: numbe
     dispatcher: run.pools.of(endpoint),
     path: endpoint.basePath + dialect.path.slice('/v1'.length),
     headers: upstreamHeaders(run.clientHeaders, endpoint, run.requestId, credential === undefined ? undefined : run.table.credentials.get(credential)),
-    body: bodyFor(run.body, { upstreamModel: sent.upstreamModel, clampOutputTokens: sent.clampOutputTokens, askUsage: profileOf(engine).acceptsStreamOptions, engine }, dialect),
+    body: bodyFor(run.body, { upstreamModel: sent.upstreamModel, clampOutputTokens: sent.clampOutputTokens, askUsage: profileOf(engine).usageMustBeAskedFor, engine }, dialect),
     stream: facts.stream,
     usageAsked: run.body.usageAsked,
     dialect,
