@@ -96,7 +96,8 @@ test('the usage event is taken out for whoever did not ask for it, and stays for
   assert.equal(without.body, events.filter((event) => !event.includes('"usage"')).join(''))
   assert.equal(withUsage.body, events.join(''))
   const [first] = await backend.seen()
-  assert.match(first?.body ?? '', /"stream_options":\{"include_usage":true\}/)
+  const sent = JSON.stringify(chat.request('usage', true))
+  assert.equal(first?.body, `${sent.slice(0, -1)},"stream_options":{"include_usage":true}}`, 'the only change to the body')
   for (const got of [without, withUsage]) {
     const line = await proxy.accessLine(String(got.headers['x-request-id']))
     assert.deepEqual([line['input_tokens'], line['output_tokens']], [7, 2])
