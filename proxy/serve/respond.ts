@@ -23,20 +23,26 @@ export function sendError(response: ServerResponse, error: ApiError, requestId: 
   const head = [...errorHead(error, requestId), ...extra, 'content-length', String(Buffer.byteLength(body))]
   if (unread) head.push('connection', 'close')
   response.writeHead(statusOf(error), head)
-  response.end(body)
-  if (unread) drain(response)
+  if (!unread) return void response.end(body)
+  response.write(body)
+  drain(response)
 }
 
 const hasBody = ({ headers }: IncomingMessage): boolean => headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 
-/** Reads and drops what the client still sends, within bounds: a reset would take our answer out of its hands. */
-function drain({ req: request }: ServerResponse): void {
+/**
+ * Reads and drops what the client still sends, within bounds, and ends the answer (which closes the connection) only then: closing while
+ * bytes are on their way is a reset, and that would take our answer out of the client's hands.
+ */
+function drain(response: ServerResponse): void {
+  const { req: request } = response
   let drained = 0
   const timer = setTimeout(() => request.destroy(), DRAIN_MS)
   request.on('data', (chunk: Buffer) => {
     drained += chunk.length
     if (drained > MAX_DRAINED_BYTES) request.destroy()
   })
+  request.on('end', () => response.end())
   request.on('close', () => clearTimeout(timer))
   request.on('error', () => {})
   request.resume()
