@@ -2,7 +2,7 @@
  * The inference port. In: sockets. Out: each request handed to the lifecycle or to what is not inference; each broken one answered with a
  * typed error. Bounds: heads of 64 KiB and 15 s, 20,000 sockets, a bounded number of requests at a time.
  */
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerOptions, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { DIALECTS } from '../dialects/dialects.ts'
 import { type ApiError, errorEnvelope, statusOf } from '../errors.ts'
@@ -16,6 +16,18 @@ const HEAD_MS = 15_000
 const CHECK_MS = 2000
 /** Above the sixty seconds after which common load balancers close an idle connection, so that they close first. */
 const KEEP_ALIVE_MS = 75_000
+
+/** Without these node:http itself would answer a missing Host, and an expectation, with no body; and take each offer of HTTP/2 for a WebSocket. */
+const OPTIONS = {
+  maxHeaderSize: MAX_HEAD_BYTES,
+  headersTimeout: HEAD_MS,
+  requestTimeout: 0,
+  keepAliveTimeout: KEEP_ALIVE_MS,
+  connectionsCheckingInterval: CHECK_MS,
+  noDelay: true,
+  requireHostHeader: false,
+  shouldUpgradeCallback: ({ url, headers }: IncomingMessage): boolean => url?.startsWith('/upstream/') === true && headers.upgrade?.toLowerCase() === 'websocket',
+} satisfies ServerOptions
 
 export interface Handlers {
   readonly serving: Serving
@@ -32,12 +44,10 @@ export class Listener {
 
   constructor(handlers: Handlers) {
     this.#handlers = handlers
-    this.server = createServer(
-      { maxHeaderSize: MAX_HEAD_BYTES, headersTimeout: HEAD_MS, requestTimeout: 0, keepAliveTimeout: KEEP_ALIVE_MS, connectionsCheckingInterval: CHECK_MS, noDelay: true },
-      (request, response) => this.#serve(request, response),
-    )
+    this.server = createServer(OPTIONS, (request, response) => this.#serve(request, response))
     this.server.maxConnections = MAX_SOCKETS
     this.server.on('clientError', answerClientError)
+    this.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => sendError(response, UNMET, requestIdOf(request.headers)))
     this.server.on('upgrade', handlers.upgrade)
   }
 
@@ -59,6 +69,7 @@ export class Listener {
     this.#requests++
     response.on('close', () => this.#requests--)
     if (this.#draining) response.shouldKeepAlive = false
+    if (request.headers.host === undefined && request.httpVersion === '1.1') return sendError(response, HOSTLESS, requestIdOf(request.headers), ['connection', 'close'])
     const dialect = DIALECTS.get(pathOf(request.url ?? '/'))
     if (dialect === undefined) return void this.#handlers.other(request, response)
     if (request.method !== 'POST') return sendError(response, { code: 'method_not_allowed', message: `${request.method} is not allowed here. Use POST.` }, requestIdOf(request.headers), ['allow', 'POST'])
@@ -68,6 +79,9 @@ export class Listener {
 }
 
 const BUSY: ApiError = { code: 'overloaded', message: 'This proxy serves as many requests as it can. Try again shortly.', retryAfterMs: 1000, shouldRetry: true }
+
+const HOSTLESS: ApiError = { code: 'invalid_value', message: 'The request has no Host header, which HTTP/1.1 asks for.' }
+const UNMET: ApiError = { code: 'invalid_value', message: 'Of all expectations only "100-continue" is met here. Leave the Expect header out.' }
 
 /** Resolves with the port once it listens; rejects when it cannot. */
 export function listening(server: Server, port: number, host: string): Promise<number> {
