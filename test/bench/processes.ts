@@ -32,8 +32,8 @@ export function startOn(core: number, file: string, args: readonly string[]): Pr
   const watchers = new Set<() => void>()
   for (const name of ['stdout', 'stderr'] as const) {
     child[name].on('data', (bytes: Buffer) => {
-      if (name === 'stdout') said.stdout = (said.stdout + bytes).slice(-MAX_KEPT_CHARACTERS)
-      said.all = (said.all + bytes).slice(-MAX_KEPT_CHARACTERS)
+      if (name === 'stdout') said.stdout = kept(said.stdout, bytes)
+      said.all = kept(said.all, bytes)
       for (const watch of watchers) watch()
     })
   }
@@ -71,6 +71,11 @@ export function startOn(core: number, file: string, args: readonly string[]): Pr
 }
 
 const MAX_KEPT_CHARACTERS = 16_384
+
+/** A program that says much (an access log) must not slow down its neighbours on this core: then only its last words are kept. */
+function kept(before: string, bytes: Buffer): string {
+  return before.length + bytes.length > MAX_KEPT_CHARACTERS ? bytes.toString('latin1') : before + bytes
+}
 
 /** CPU time used so far, of all threads. From the scheduler's own clock; a kernel without it counts in ticks of 10 ms. */
 export function cpuMicros(pid: number): number {
