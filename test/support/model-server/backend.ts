@@ -59,6 +59,7 @@ export class Backend {
   }
 
   async #serve(socket: Socket, closed: Promise<void>, connection: number, request: Received): Promise<void> {
+    if (request.method === 'GET') return void socket.write(NOT_HERE)
     const id = ++this.#requests
     const answer = this.#answers[Math.min(this.#served++, this.#answers.length - 1)] ?? []
     const about = { name: this.#name, id }
@@ -105,6 +106,9 @@ export class Backend {
     }
   }
 }
+
+/** To probes: they are no part of a script, and are not told. An engine of this kind counts as ready. */
+const NOT_HERE = 'HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n'
 
 const endsItself = (step: Step | undefined): boolean => step?.do === 'close' || step?.do === 'reset'
 
