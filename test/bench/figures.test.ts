@@ -14,6 +14,7 @@ const same = (value: number): Figures => ({
   eventP50: value,
   eventP99: value,
   streamsMb: value,
+  otherLoadsMb: value,
 })
 
 const results = (changes: Partial<Results> = {}): Results => ({

@@ -16,7 +16,7 @@ interface LoadResult {
   p99: number
 }
 
-export interface Measured {
+interface Measured {
   readonly cpuMicrosPerRequest: number
   readonly cpuMicrosPerEvent: number
   readonly p50Micros: number

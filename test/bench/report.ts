@@ -20,6 +20,7 @@ const LABELS: Readonly<Record<keyof Figures, readonly [label: string, digits: nu
   eventP50: ['event on its way, 100 streams, p50 (µs)', 0],
   eventP99: ['event on its way, 100 streams, p99 (µs)', 0],
   streamsMb: ['memory at 1,000 streams (MB)', 0],
+  otherLoadsMb: ['memory under the loads above (MB)', 0],
 }
 
 const ADDED: readonly (keyof Figures)[] = ['p50', 'p99', 'eventP50', 'eventP99']
@@ -51,7 +52,7 @@ ${gates(results)
 * llama-swap is the shipped bundle with authentication, metrics, health probes, access log and a table of 50 models. nginx is one process with kept connections, no log and no checks.
 * CPU time is the process's own, user and system, by the scheduler's clock. Full load is 64 connections that ask again as soon as they are answered; at 1,000 requests/s most of the time goes into waking up. Streams are paced: 50 events/s of 250 bytes each; their starts and ends count as part of their events.
 * Latency is counted from the time at which a request was due, not from when it was sent, so that a stall is seen by all requests it delays. An event carries the time of its sending.
-* Memory is the highest resident size while 1,000 streams run, 10 events a second each.
+* Memory is the highest resident size: of a fresh process while 1,000 streams run, 10 events a second each, and of the process that took all the loads above.
 `
 }
 
