@@ -26,8 +26,14 @@ export function chooseTarget(question: Question): Choice | undefined {
   const { candidates } = question
   const [only] = candidates
   if (only === undefined) return undefined
-  if (candidates.length === 1 && question.strategy !== 'WeightedRoundRobin') return { candidate: only, why: 'only target left', steps: NO_STEPS }
-  return CHOOSERS[question.strategy](question)
+  if (candidates.length === 1 && question.strategy !== 'WeightedRoundRobin')
+    return { candidate: only, why: 'only target left', steps: NO_STEPS }
+  return CHOOSERS[question.strategy]({ ...question, candidates: withWeight(candidates) })
+}
+
+function withWeight(candidates: readonly Candidate[]): readonly Candidate[] {
+  const weighted = candidates.filter(({ weight }) => weight > 0)
+  return weighted.length > 0 ? weighted : candidates
 }
 
 const CHOOSERS: Record<Strategy, (question: Question) => Choice | undefined> = {
@@ -35,7 +41,11 @@ const CHOOSERS: Record<Strategy, (question: Question) => Choice | undefined> = {
   WeightedRoundRobin: roundRobin,
   Priority: ({ candidates, roll }) => {
     const first = Math.min(...candidates.map(({ model }) => model.entry.priority))
-    return weighted(candidates.filter(({ model }) => model.entry.priority === first), roll, `priority ${first}`)
+    return weighted(
+      candidates.filter(({ model }) => model.entry.priority === first),
+      roll,
+      `priority ${first}`,
+    )
   },
   LeastLoad: leastLoad,
 }

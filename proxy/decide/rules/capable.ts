@@ -19,7 +19,9 @@ export const capable: Rule = (ctx, { facts, live }) => {
     ({ endpoints }) => `it does not declare ${endpoints[0] === undefined ? 'it' : missing(endpoints[0])}`,
   )
   if (anyLeft(left) || !anyLeft(ctx)) return next(left)
-  const lacking = facts.needs.filter((need) => ctx.candidates.some(({ endpoints }) => endpoints.some((endpoint) => missing(endpoint) === need)))
+  const lacking = facts.needs.filter((need) =>
+    ctx.candidates.some(({ endpoints }) => endpoints.some((endpoint) => missing(endpoint) === need)),
+  )
   const names = [...new Set(ctx.candidates.map(({ model }) => model.name))].slice(0, 5).join(', ')
   const message = `The request needs ${lacking.join(', ')}, which no target of "${facts.asked}" has (${names}). If the engine can, list it in spec.capabilities.`
   return refuse(left, 'unsupported_capability', message)

@@ -24,7 +24,14 @@ export const healthyEndpoint: Rule = (ctx, { live, nowMs, facts }) => {
 function soonest(ctx: Ctx, live: Input['live']): Ctx {
   const untilMs = ({ id }: CompiledEndpoint): number => live.endpoint(id).coolUntilMs
   const first = Math.min(...ctx.candidates.flatMap(({ lost, endpoints }) => (lost === undefined ? endpoints.map(untilMs) : [])))
-  return { ...keepEndpoints(ctx, (endpoint) => untilMs(endpoint) === first, () => 'it recovers later than another'), panic: true }
+  return {
+    ...keepEndpoints(
+      ctx,
+      (endpoint) => untilMs(endpoint) === first,
+      () => 'it recovers later than another',
+    ),
+    panic: true,
+  }
 }
 
 function nothingLeft({ candidates }: Ctx, asked: string): string {

@@ -12,7 +12,12 @@ export const matchingRule: Rule = (ctx, { facts }) => {
   const { policy } = claim
   const rule = policy.rules.find(({ entry }) => entry.matches.length === 0 || entry.matches.some((match) => matches(match, facts)))
   if (rule === undefined) {
-    return refuse(ctx, 'model_not_found', `No rule of "${facts.asked}" matches this request. POST /v1/route:explain shows what was compared.`, { param: 'model' })
+    return refuse(
+      ctx,
+      'model_not_found',
+      `No rule of "${facts.asked}" matches this request. POST /v1/route:explain shows what was compared.`,
+      { param: 'model' },
+    )
   }
   return next({ ...ctx, rule: inForce(policy, rule), candidates: candidatesOf(rule) })
 }
@@ -62,6 +67,10 @@ function headerFits(match: HeaderMatch, { headers }: Facts): boolean {
 
 /** Names and namespaces given together must both hold. */
 function clientFits({ names, namespaces }: NonNullable<Match['clients']>, { client }: Facts): boolean {
-  if (names !== undefined && (client.name === undefined || !names.some((name) => name === client.name || `${client.namespace}/${name}` === client.name))) return false
+  if (
+    names !== undefined &&
+    (client.name === undefined || !names.some((name) => name === client.name || `${client.namespace}/${name}` === client.name))
+  )
+    return false
   return namespaces === undefined || namespaces.includes(client.namespace)
 }

@@ -12,21 +12,52 @@ import { windowOf } from './within-context.ts'
 export const notGivenUp: Rule = (ctx, input) => {
   const last = input.past.at(-1)
   if (last === undefined) return next(ctx)
-  const left = keepEndpoints(ctx, (endpoint, candidate) => mayTry(endpoint, candidate, { ctx, input, last }), () => 'it has been tried, or fallback does not cover this failure')
-  const fresh = keepEndpoints(left, ({ id }) => !input.past.some(({ endpointId }) => endpointId === id), () => 'it has been tried')
-  const repeatFirst = last.mayRepeat && CLASSES[last.failure].again !== 'alone'
-  if (repeatFirst) return next(keepEndpoints(left, ({ id }) => id === last.endpointId, () => 'the same endpoint is tried once more first'))
-  return next(fresh.candidates.some(({ lost }) => lost === undefined) ? fresh : left)
+  const left = keepEndpoints(
+    ctx,
+    (endpoint, candidate) => mayTry(endpoint, candidate, { ctx, input, last }),
+    () => 'it has been tried, or fallback does not cover this failure',
+  )
+  if (repeatsFirst(last, input)) {
+    return next(
+      keepEndpoints(
+        left,
+        ({ id }) => id === last.endpointId,
+        () => 'the same endpoint is tried once more first',
+      ),
+    )
+  }
+  const fresh = keepEndpoints(
+    left,
+    ({ id }) => !input.past.some(({ endpointId }) => endpointId === id),
+    () => 'it has been tried',
+  )
+  return next(anyUp(fresh, input) ? fresh : left)
 }
 
-function mayTry(endpoint: CompiledEndpoint, { model }: Candidate, { ctx, input, last }: { ctx: Ctx; input: Input; last: PastAttempt }): boolean {
+/** Not while its probe says it is down, nor once its failures have opened its circuit: then others go first. A wait it asked for is no reason. */
+function repeatsFirst({ mayRepeat, failure, endpointId }: PastAttempt, { live, nowMs }: Input): boolean {
+  const { again } = CLASSES[failure]
+  if (!mayRepeat || again === 'alone') return false
+  const { ready, coolUntilMs } = live.endpoint(endpointId)
+  return ready !== false && (again === 'wait' || coolUntilMs <= nowMs)
+}
+
+const anyUp = ({ candidates }: Ctx, { live }: Input): boolean =>
+  candidates.some(({ lost, endpoints }) => lost === undefined && endpoints.some(({ id }) => live.endpoint(id).ready !== false))
+
+function mayTry(
+  endpoint: CompiledEndpoint,
+  { model }: Candidate,
+  { ctx, input, last }: { ctx: Ctx; input: Input; last: PastAttempt },
+): boolean {
   const tried = input.past.findLast(({ endpointId }) => endpointId === endpoint.id)
   if (tried !== undefined && !tried.mayRepeat) return false
   if (model.entry.ref !== last.model && !opens(ctx, last.when)) return false
   return input.past.every((attempt) => allowsElsewhere(attempt, endpoint, input))
 }
 
-const opens = ({ rule: { fallback } }: Ctx, when: FallbackClass | undefined): boolean => fallback.enabled && when !== undefined && fallback.when.includes(when)
+const opens = ({ rule: { fallback } }: Ctx, when: FallbackClass | undefined): boolean =>
+  fallback.enabled && when !== undefined && fallback.when.includes(when)
 
 function allowsElsewhere({ failure, endpointId, model }: PastAttempt, endpoint: CompiledEndpoint, { table, live }: Input): boolean {
   if (endpoint.id === endpointId) return true

@@ -3,14 +3,20 @@ import { chooseEndpoint } from '../choose-endpoint.ts'
 import { chooseTarget } from '../choose-target.ts'
 import { type Rule, refuse } from '../decision.ts'
 import { rolls } from '../dice.ts'
-import type { Candidate, Facts } from '../input.ts'
+import type { Facts } from '../input.ts'
 
 /** Of the lowest tier left, the strategy chooses the target; then the model's own balancing chooses the endpoint. */
 export const strategyChooses: Rule = (ctx, input) => {
   const left = ctx.candidates.filter(({ lost }) => lost === undefined)
   const tier = Math.min(...left.map((candidate) => candidate.tier))
   const roll = rolls(input.dice)
-  const target = chooseTarget({ strategy: ctx.rule.strategy, key: ctx.rule.key, candidates: left.filter((candidate) => candidate.tier === tier), input, roll })
+  const target = chooseTarget({
+    strategy: ctx.rule.strategy,
+    key: ctx.rule.key,
+    candidates: left.filter((candidate) => candidate.tier === tier),
+    input,
+    roll,
+  })
   if (target === undefined) return refuse(ctx, 'no_available_target', `No endpoint of "${input.facts.asked}" can take requests.`)
   const picked = chooseEndpoint(target.candidate, input, roll)
   const { candidate } = target
@@ -21,7 +27,11 @@ export const strategyChooses: Rule = (ctx, input) => {
     upstreamModel: candidate.model.aliasUpstream.get(input.facts.asked) ?? picked.endpoint.backend.upstreamModel,
     clampOutputTokens: clamp(picked.endpoint, input.facts),
     rule: ctx.rule,
-    why: why(ctx.panic, candidate, target.why, picked.why),
+    why: why(
+      { again: input.past.at(-1)?.endpointId === picked.endpoint.id, panic: ctx.panic, tier: candidate.tier },
+      target.why,
+      picked.why,
+    ),
     steps: [...target.steps, ...picked.steps],
     candidates: ctx.candidates,
   }
@@ -33,7 +43,7 @@ function clamp({ backend: { maxOutput } }: CompiledEndpoint, { maxOutputTokens, 
   return maxOutputTokens === undefined || maxOutputTokens > maxOutput.tokens ? maxOutput.tokens : undefined
 }
 
-function why(panic: boolean, { tier }: Candidate, target: string, endpoint: string): string {
-  const reasons = [panic ? 'panic' : '', tier > 0 ? `fallback ${tier}` : '', target, endpoint]
+function why({ again, panic, tier }: { again: boolean; panic: boolean; tier: number }, target: string, endpoint: string): string {
+  const reasons = [again ? 'once more' : panic ? 'panic' : '', tier > 0 ? `fallback ${tier}` : '', target, endpoint]
   return reasons.filter((reason) => reason !== '').join('; ')
 }

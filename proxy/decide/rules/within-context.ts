@@ -18,7 +18,13 @@ export const withinContext: Rule = (ctx, { facts, live }) => {
   if (anyLeft(left) || !anyLeft(ctx)) return next(left)
   const largest = largestWindow(ctx, live)
   if (largest >= facts.promptTokens * CERTAIN) {
-    return next(keepEndpoints(ctx, (endpoint) => windowOf(endpoint, live) === largest, () => 'another target has a larger context window'))
+    return next(
+      keepEndpoints(
+        ctx,
+        (endpoint) => windowOf(endpoint, live) === largest,
+        () => 'another target has a larger context window',
+      ),
+    )
   }
   const message = `The prompt has about ${facts.promptTokens} tokens; the largest context window of "${facts.asked}" is ${largest} tokens. Shorten it or choose another model.`
   return refuse(left, 'context_length_exceeded', message, { param: 'messages' })
@@ -29,6 +35,8 @@ export function windowOf(endpoint: CompiledEndpoint, live: LiveView): number {
 }
 
 function largestWindow({ candidates }: Ctx, live: LiveView): number {
-  const windows = candidates.flatMap(({ lost, endpoints }) => (lost === undefined ? endpoints.map((endpoint) => windowOf(endpoint, live)) : []))
+  const windows = candidates.flatMap(({ lost, endpoints }) =>
+    lost === undefined ? endpoints.map((endpoint) => windowOf(endpoint, live)) : [],
+  )
   return Math.max(...windows)
 }

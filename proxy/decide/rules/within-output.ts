@@ -15,7 +15,12 @@ export const withinOutput: Rule = (ctx, { facts }) => {
     () => 'it refuses that many output tokens',
   )
   if (anyLeft(left) || !anyLeft(ctx)) return next(left)
-  return refuse(left, 'invalid_value', `At most ${ceiling} output tokens may be asked of "${facts.asked}"; the request asks for ${maxOutputTokens}.`, {
-    param: 'max_tokens',
-  })
+  return refuse(
+    left,
+    'invalid_value',
+    `At most ${ceiling} output tokens may be asked of "${facts.asked}"; the request asks for ${maxOutputTokens}.`,
+    {
+      param: 'max_tokens',
+    },
+  )
 }
