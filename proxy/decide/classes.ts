@@ -35,4 +35,11 @@ export const CLASSES = {
 export type FailureClass = keyof typeof CLASSES
 
 /** All but ContentFilter: what `fallback` reacts to when it does not say. */
-export const DEFAULT_WHEN: readonly FallbackClass[] = ['Unavailable', 'Overloaded', 'RateLimited', 'Timeout', 'ServerError', 'ContextLength']
+export const DEFAULT_WHEN: readonly FallbackClass[] = [
+  'Unavailable',
+  'Overloaded',
+  'RateLimited',
+  'Timeout',
+  'ServerError',
+  'ContextLength',
+]

@@ -57,7 +57,11 @@ export function refuse(ctx: Ctx, code: Code, message: string, more: { param?: st
 }
 
 /** Keeps the endpoints that fit; a candidate left without any has lost, and says why. */
-export function keepEndpoints(ctx: Ctx, fits: (endpoint: CompiledEndpoint, candidate: Candidate) => boolean, reason: (candidate: Candidate) => string): Ctx {
+export function keepEndpoints(
+  ctx: Ctx,
+  fits: (endpoint: CompiledEndpoint, candidate: Candidate) => boolean,
+  reason: (candidate: Candidate) => string,
+): Ctx {
   let changed = false
   const candidates = ctx.candidates.map((candidate) => {
     if (candidate.lost !== undefined || candidate.endpoints.every((endpoint) => fits(endpoint, candidate))) return candidate

@@ -1,0 +1,211 @@
+/**
+ * How a case in `cases/` is read and its answer written. A case holds only what matters: `models` and `policies` with the fields that are
+ * not default, `facts`, what is `live` per endpoint, round robin `cursors`, `past` attempts, `nowMs`, `dice`. Model "a" is "default/a" with
+ * one backend "gpu" of one endpoint "a-gpu-0"; targets are names with their weights.
+ */
+import assert from 'node:assert/strict'
+import { dump, load } from 'js-yaml'
+import {
+  type Backend,
+  compileTable,
+  FALLBACK_CLASSES,
+  type Model,
+  type Policy,
+  type PolicyRule,
+  parseTable,
+} from '../routing-table/index.ts'
+import type { Decision } from './decision.ts'
+import type { Candidate, EndpointView, Facts, Input, PastAttempt } from './input.ts'
+
+type BackendLines = Partial<Backend> & { readonly endpoints?: number }
+type ModelLines = Partial<Omit<Model, 'backends'>> & { readonly backends?: readonly BackendLines[] }
+type Weights = Readonly<Record<string, number>>
+interface RuleLines extends Partial<Omit<PolicyRule, 'targets' | 'fallback'>> {
+  readonly targets: Weights
+  readonly fallback?: { readonly when?: readonly string[]; readonly targets?: readonly string[] }
+}
+/** The rules of a policy, or the fields of its only one. */
+type PolicyLines = Partial<Pick<Policy, 'names' | 'access'>> & Partial<RuleLines> & { readonly rules?: readonly RuleLines[] }
+type PastLines = Pick<PastAttempt, 'failure' | 'when' | 'mayRepeat'> & { readonly endpoint: string }
+
+interface Case {
+  readonly models: Readonly<Record<string, ModelLines>>
+  readonly policies?: Readonly<Record<string, PolicyLines>>
+  readonly facts?: Partial<Facts>
+  readonly live?: Readonly<Record<string, Partial<EndpointView>>>
+  readonly cursors?: Readonly<Record<string, Weights>>
+  readonly past?: readonly PastLines[]
+  readonly nowMs?: number
+  readonly dice?: number
+}
+
+const CASE_FIELDS = ['models', 'policies', 'facts', 'live', 'cursors', 'past', 'nowMs', 'dice']
+const PAST_FIELDS = ['endpoint', 'failure', 'when', 'mayRepeat']
+
+const FACTS: Facts = {
+  route: 'chat',
+  path: '/v1/chat/completions',
+  asked: 'auto',
+  stream: false,
+  needs: ['chat'],
+  promptTokens: 100,
+  maxOutputTokens: undefined,
+  headers: {},
+  client: { name: undefined, namespace: 'default' },
+}
+
+const VIEW: EndpointView = {
+  inFlight: 0,
+  ready: undefined,
+  notReadyBecause: undefined,
+  waiting: undefined,
+  running: undefined,
+  signalsAtMs: Number.NEGATIVE_INFINITY,
+  coolUntilMs: 0,
+  coolBecause: undefined,
+  capabilities: undefined,
+  lacking: [],
+  contextWindowTokens: undefined,
+  settled: true,
+}
+
+/** Fails on a field that nobody reads, and on a table that no proxy would take. */
+export function readCase(file: string, text: string): Input {
+  const read = load(text)
+  assert.ok(isCase(read), `${file} has no models`)
+  const { facts = {}, live = {}, cursors = {}, past = [], nowMs = 0, dice = 0 } = read
+  assert.deepEqual(unknownFields(read, CASE_FIELDS), [])
+  assert.deepEqual(unknownFields(facts, Object.keys(FACTS)), [])
+  for (const view of Object.values(live)) assert.deepEqual(unknownFields(view, Object.keys(VIEW)), [])
+  for (const attempt of past) assert.deepEqual(unknownFields(attempt, PAST_FIELDS), [])
+  const table = tableOf(read)
+  assert.deepEqual(
+    [...Object.keys(live), ...past.map(({ endpoint }) => endpoint)].filter((id) => !table.endpoints.has(id)),
+    [],
+  )
+  return {
+    facts: { ...FACTS, ...facts },
+    table,
+    live: {
+      endpoint: (id) => ({ ...VIEW, ...live[id] }),
+      cursor: (key) => (cursors[key] === undefined ? undefined : new Map(Object.entries(cursors[key]))),
+    },
+    nowMs,
+    dice,
+    past: past.map(({ endpoint, ...attempt }) => ({ endpointId: endpoint, model: table.endpoints.get(endpoint)?.model ?? '', ...attempt })),
+  }
+}
+
+const isCase = (value: unknown): value is Case =>
+  typeof value === 'object' && value !== null && 'models' in value && typeof value.models === 'object'
+
+const unknownFields = (value: object, known: readonly string[]): string[] => Object.keys(value).filter((key) => !known.includes(key))
+
+const refOf = (name: string): string => (name.includes('/') ? name : `default/${name}`)
+const plain = (name: string): string => name.slice(name.indexOf('/') + 1)
+
+function tableOf({ models, policies = {} }: Case): Input['table'] {
+  const parsed = parseTable({
+    version: 1,
+    epoch: 0,
+    seq: 0,
+    models: Object.entries(models).map(([name, lines]) => modelOf(name, lines)),
+    policies: Object.entries(policies).map(([name, lines]) => policyOf(name, lines)),
+    endpointSets: Object.entries(models).flatMap(([name, { backends = [{}] }]) =>
+      backends.map((lines, index) => setOf(name, lines, index)),
+    ),
+    credentials: [],
+    clientKeys: [],
+  })
+  assert.ok('table' in parsed, `no table: ${JSON.stringify(parsed)}`)
+  return compileTable(parsed.table)
+}
+
+const modelOf = (name: string, { backends = [{}], ...given }: ModelLines): object => ({
+  ref: refOf(name),
+  generation: 1,
+  names: [plain(name)],
+  aliases: [],
+  visibility: 'Public',
+  access: { from: 'Same' },
+  weight: 1,
+  priority: 0,
+  loadBalancing: 'PowerOfTwo',
+  retry: {},
+  passthrough: { enabled: false, forwardAuth: false },
+  ...given,
+  backends: backends.map(({ endpoints: _, ...lines }, index) => ({
+    name: backendName(index),
+    weight: 1,
+    priority: 0,
+    engine: 'Generic',
+    upstreamModel: plain(name),
+    health: {},
+    signals: {},
+    timeouts: {},
+    headers: [],
+    probed: true,
+    simulated: false,
+    ...lines,
+  })),
+})
+
+const backendName = (index: number): string => (index === 0 ? 'gpu' : `gpu${index + 1}`)
+
+function setOf(name: string, { name: backend, endpoints = 1 }: BackendLines, index: number): object {
+  const shown = backend ?? backendName(index)
+  const prefix = name.replace('/', '-')
+  const made = Array.from({ length: endpoints }, (_, at) => ({
+    id: `${prefix}-${shown}-${at}`,
+    origin: `http://10.0.0.${at}`,
+    basePath: '/v1',
+  }))
+  return { model: refOf(name), backend: shown, endpoints: made }
+}
+
+function policyOf(name: string, { names = [plain(name)], access = { from: 'Same' }, rules, ...only }: PolicyLines): object {
+  const list = rules ?? [{ targets: {}, ...only }]
+  return { ref: refOf(name), generation: 1, names, access, rules: list.map(ruleOf) }
+}
+
+function ruleOf({ targets, fallback, ...given }: RuleLines): object {
+  const { when = FALLBACK_CLASSES.filter((one) => one !== 'ContentFilter'), targets: chain = [] } = fallback ?? {}
+  return {
+    name: 'default',
+    matches: [],
+    strategy: 'WeightedRandom',
+    ...given,
+    targets: Object.entries(targets).map(([model, weight]) => ({ model: refOf(model), weight })),
+    fallback: { enabled: fallback !== undefined, when, targets: chain.map((model) => ({ model: refOf(model), weight: 1 })) },
+  }
+}
+
+export function writeDecision(decision: Decision): string {
+  const { candidates } = decision
+  const shown = { ...told(decision), ...(candidates.length > 0 && { candidates: candidates.map(shownCandidate) }) }
+  return dump(shown, { lineWidth: -1, noRefs: true, flowLevel: 2 })
+}
+
+function told(decision: Decision): object {
+  if (decision.kind === 'refuse') {
+    const { kind, code, message, param, retryAfterMs, rule, why } = decision
+    return { kind, code, message, ...(param !== undefined && { param }), ...(retryAfterMs !== undefined && { retryAfterMs }), rule, why }
+  }
+  const { kind, endpoint, upstreamModel, clampOutputTokens, rule, why, steps } = decision
+  return {
+    kind,
+    endpoint: endpoint.id,
+    ...(upstreamModel !== decision.model.name && { upstreamModel }),
+    ...(clampOutputTokens !== undefined && { clampOutputTokens }),
+    rule: rule.name,
+    why,
+    ...(steps.length > 0 && { turns: steps.map(({ key, chosen }) => `${key}: ${chosen}`) }),
+  }
+}
+
+const shownCandidate = ({ model, tier, endpoints, lost }: Candidate): object => ({
+  model: model.namespace === 'default' ? model.name : model.entry.ref,
+  ...(tier > 0 && { tier }),
+  ...(endpoints.length > 0 && { endpoints: endpoints.map(({ id }) => id) }),
+  ...(lost !== undefined && { lost }),
+})
