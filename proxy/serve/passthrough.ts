@@ -16,6 +16,7 @@ import { type CompiledEndpoint, resolveName } from '../routing-table/compile.ts'
 import { authenticate } from './authenticate.ts'
 import type { Serving } from './lifecycle.ts'
 import { fail } from './not-inference.ts'
+import { sendError } from './respond.ts'
 
 const PREFIX = /^\/upstream\/([^/?]+)(\/[^?]*)?(\?.*)?$/
 const MAX_SOCKETS = 256
@@ -127,10 +128,10 @@ function broken(response: ServerResponse | Duplex | undefined): void {
   if (response === undefined) return
   if (!('writeHead' in response)) return void response.destroy()
   if (response.headersSent) return void response.destroy()
-  const body = JSON.stringify({ error: { message: 'The endpoint did not answer.', type: 'server_error', param: null, code: 'upstream_error' } })
-  response.writeHead(502, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) })
-  response.end(body)
+  sendError(response, UNANSWERED, String(response.getHeader('x-request-id')))
 }
+
+const UNANSWERED: ApiError = { code: 'upstream_error', message: 'The endpoint of this pass-through did not answer.' }
 
 function refuseUpgrade(socket: Duplex, status: 401 | 404): void {
   const [reason, code] = status === 401 ? ['Unauthorized', 'invalid_api_key'] : ['Not Found', 'model_not_found']
