@@ -80,8 +80,10 @@ export const ask = (url: string, options: AskOptions): Promise<Got> => asking(ur
 
 function collect(response: IncomingMessage, reads: Read[], startMs: number, onRead: () => void): Promise<Got> {
   const { statusCode: status = 0, headers, rawHeaders } = response
+  const parts: Buffer[] = []
   return new Promise((resolve) => {
     response.on('data', (bytes: Buffer) => {
+      parts.push(bytes)
       reads.push({ atMs: Date.now(), text: bytes.toString() })
       onRead()
     })
@@ -92,7 +94,7 @@ function collect(response: IncomingMessage, reads: Read[], startMs: number, onRe
         headers,
         rawHeaders,
         reads,
-        body: reads.map(({ text }) => text).join(''),
+        body: Buffer.concat(parts).toString(),
         whole: response.complete,
         tookMs: performance.now() - startMs,
       }),
