@@ -52,7 +52,7 @@ export interface EndpointView {
 /** Read-only view of the live state; its owner advances cursors and counts, decide never does. */
 export interface LiveView {
   endpoint(id: string): EndpointView
-  /** Smooth round robin's state of one list: share still owed per member, in parts of one turn (−1..1). */
+  /** Smooth round robin's state of one list: share still owed per member, in turns; see smooth.ts. */
   cursor(key: string): ReadonlyMap<string, number> | undefined
 }
 

@@ -1,7 +1,8 @@
 /**
  * Smooth weighted round robin (nginx's): each turn every member gains its share, the richest is chosen and pays one whole turn. Weights
- * 5:1:1 give A A B A C A A, never A A A A A B C. Shares are parts of one (weight ÷ total), so that what a member is owed stays within
- * −1..1 when weights, or the members themselves, change.
+ * 5:1:1 give A A B A C A A, never A A A A A B C. Shares are parts of one (weight ÷ total), so that what a member is owed stays small when
+ * weights, or the members themselves, change. Never more than one turn among three members (their owed turns add up to 0, and the richest
+ * is chosen), measured 1.25 among sixteen.
  */
 export interface Member {
   readonly id: string
