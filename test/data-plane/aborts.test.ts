@@ -128,7 +128,10 @@ test('while its body is still being sent: nothing is tried', async () => {
   saysGone(await proxy.accessLine('sending'), [])
 })
 
-test('every count of requests in flight is back at zero', () => inFlight(0))
+test('requests in flight and bytes held are back at zero', async () => {
+  await inFlight(0)
+  assert.match(await (await fetch(`${proxy.metricsUrl}/metrics`)).text(), /^llama_swap_held_bytes 0$/m)
+})
 
 /** Resolves when this many requests are in flight over all endpoints. */
 async function inFlight(count: number): Promise<void> {

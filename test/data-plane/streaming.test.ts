@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { ask, asking } from '../support/client.ts'
-import { chunk, END, stream, streamHead, wait } from '../support/model-server/answers.ts'
+import { CLOSE, chunk, END, send, stream, streamHead, wait, whole, wholeHead } from '../support/model-server/answers.ts'
 import { type ModelServer, type ScriptedBackend, startModelServer } from '../support/model-server/model-server.ts'
 import type { Answer } from '../support/model-server/script.ts'
 import { type RunningProxy, startProxy } from '../support/proxy.ts'
@@ -11,7 +11,7 @@ import { ROUTES, streamOf, WORDS } from '../support/routes.ts'
 import { makeTable } from '../support/table.ts'
 
 const { chat } = ROUTES
-const MODELS = ['chunks', 'endings', 'held', 'flood', 'usage'] as const
+const MODELS = ['chunks', 'endings', 'held', 'flood', 'usage', 'large'] as const
 type Name = (typeof MODELS)[number]
 
 let server: ModelServer
@@ -161,4 +161,30 @@ test('a client that does not read pauses the upstream; memory stays bounded; the
   await ended
   assert.equal(received, Buffer.byteLength([...begin, ...finish, ...sentinel].join('')) + times * Buffer.byteLength(word))
   assert.ok((await proxy.rssBytes()) - rssBefore < 96 * 1024 * 1024)
+})
+
+test('a whole answer too large to hold is passed on as it comes; cut off, it looks cut off', async () => {
+  const answer = chat.answer(['x'.repeat(9 * 1024 * 1024)])
+  const text = JSON.stringify(answer)
+  const backend = await scripted('large', whole(answer), [wholeHead(text.length), send(text.slice(0, -100)), CLOSE])
+  const got = await ask(proxy.url, { body: chat.request('large', false) })
+  assert.deepEqual([got.status, got.whole, got.body === text], [200, true, true])
+  const cut = await ask(proxy.url, { body: chat.request('large', false) })
+  assert.deepEqual([cut.status, cut.whole], [200, false])
+  assert.equal((await proxy.accessLine(String(cut.headers['x-request-id'])))['code'], 'upstream_stream_interrupted')
+  assert.equal((await backend.seen()).length, 2, 'nothing is tried again once bytes are out')
+})
+
+test('memory stays as it was over many streams', async () => {
+  await scripted('usage', stream(streamOf(chat, WORDS)))
+  const many = async (count: number): Promise<void> => {
+    for (let batch = 0; batch < count / 20; batch++) {
+      const got = await Promise.all(Array.from({ length: 20 }, () => ask(proxy.url, { body: chat.request('usage', true) })))
+      for (const { body } of got) assert.ok(body.endsWith('data: [DONE]\n\n'))
+    }
+  }
+  await many(400)
+  const before = await proxy.rssBytes()
+  await many(1600)
+  assert.ok((await proxy.rssBytes()) - before < 48 * 1024 * 1024)
 })
