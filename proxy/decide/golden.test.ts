@@ -134,21 +134,26 @@ const modelOf = (name: string, { backends = [{}], ...given }: ModelLines): objec
   retry: {},
   passthrough: { enabled: false, forwardAuth: false },
   ...given,
-  backends: backends.map(({ endpoints: _, ...lines }, index) => ({
+  backends: backends.map((lines, index) => backendOf(plain(name), lines, index)),
+})
+
+function backendOf(model: string, lines: BackendLines, index: number): object {
+  const { endpoints: _, ...given } = lines
+  return {
     name: backendName(index),
     weight: 1,
     priority: 0,
     engine: 'Generic',
-    upstreamModel: plain(name),
+    upstreamModel: model,
     health: {},
     signals: {},
     timeouts: {},
     headers: [],
     probed: true,
     simulated: false,
-    ...lines,
-  })),
-})
+    ...given,
+  }
+}
 
 const backendName = (index: number): string => (index === 0 ? 'gpu' : `gpu${index + 1}`)
 
