@@ -20,6 +20,7 @@ export class ClientAnswer {
   #isEventStream = false
   /** We write chunk heads ourselves; see `begin`. */
   #framed = false
+  #remark = ''
   #gone = false
   #onGone: (() => void) | undefined
   #onDrain: (() => void) | undefined
@@ -119,11 +120,16 @@ export class ClientAnswer {
     this.#onDrain = listener
   }
 
+  /** An SSE comment to end a stream with: what its head, sent already, could not say. The last one holds. */
+  remark(text: string): void {
+    this.#remark = `: ${text}\n\n`
+  }
+
   /** Ends a stream, with a last event if given. */
-  end(last?: string): void {
+  end(last = ''): void {
     clearTimeout(this.#keepAlive)
     if (this.#gone || this.#response.writableEnded) return
-    const bytes = Buffer.from(last ?? '')
+    const bytes = Buffer.from(this.#isEventStream ? last + this.#remark : last)
     this.#bytes += bytes.length
     const rest = bytes.length === 0 ? bytes : this.#frame(bytes)
     this.#response.end(this.#framed ? Buffer.concat([rest, LAST_CHUNK]) : rest)

@@ -28,6 +28,10 @@ export function sentHeaders(sent: Sent, attempts: number, clientNamespace: strin
   return head
 }
 
+/** For a stream whose head, gone out while it was silent, named an endpoint that then failed: who came after it. */
+export const sentRemark = ({ model, endpoint }: Sent, attempts: number, clientNamespace: string): string =>
+  `x-llama-swap-model ${shownName(model, clientNamespace)}, x-llama-swap-endpoint ${endpoint.backend.name}/${endpoint.id}, x-llama-swap-attempts ${attempts}`
+
 /** `x-llama-swap-*` of an answer that no endpoint gave. */
 export const refusedHeaders = (refused: Extract<Decision, { kind: 'refuse' }>): string[] => [
   'x-llama-swap-attempts',
@@ -51,7 +55,13 @@ export interface ShownCandidate {
 export function shownCandidates(candidates: readonly Candidate[], clientNamespace: string): ShownCandidate[] {
   return candidates.map(({ model, weight, tier, endpoints, lost }) => {
     const visible = model.entry.visibility === 'Public' && mayUse(model.entry.access, model.namespace, clientNamespace)
-    return { model: visible ? shownName(model, clientNamespace) : '(hidden)', weight, tier, endpoints: endpoints.length, ...(lost !== undefined && { lost }) }
+    return {
+      model: visible ? shownName(model, clientNamespace) : '(hidden)',
+      weight,
+      tier,
+      endpoints: endpoints.length,
+      ...(lost !== undefined && { lost }),
+    }
   })
 }
 

@@ -16,7 +16,7 @@ import type { Live } from '../live/live.ts'
 import type { CompiledTable } from '../routing-table/compile.ts'
 import { type AuthSettings, authenticate } from './authenticate.ts'
 import { type BodyLimits, type HeldBytes, readBody } from './body.ts'
-import { debugHeader, refusedHeaders, sentHeaders } from './decision-headers.ts'
+import { debugHeader, refusedHeaders, sentHeaders, sentRemark } from './decision-headers.ts'
 import { sendError } from './respond.ts'
 
 /** What a settled request leaves behind: metrics, the access line and replay are made of it. */
@@ -60,7 +60,12 @@ interface Noted {
   sentMs?: number
 }
 
-export async function serveInference(serving: Serving, request: IncomingMessage, response: ServerResponse, dialect: Dialect): Promise<void> {
+export async function serveInference(
+  serving: Serving,
+  request: IncomingMessage,
+  response: ServerResponse,
+  dialect: Dialect,
+): Promise<void> {
   const startMs = serving.now()
   const requestId = requestIdOf(request.headers)
   const table = serving.table() // the request keeps the table it began with
@@ -103,7 +108,14 @@ async function live(life: Life): Promise<Result> {
   if ('error' in who) return who
   noted.client = who.client
   const timeoutMs = timeoutOf(request.headers)
-  if (timeoutMs === undefined) return { error: { code: 'invalid_value', message: 'x-llama-swap-timeout must be a duration such as 30s or 1m30s.', param: 'x-llama-swap-timeout' } }
+  if (timeoutMs === undefined)
+    return {
+      error: {
+        code: 'invalid_value',
+        message: 'x-llama-swap-timeout must be a duration such as 30s or 1m30s.',
+        param: 'x-llama-swap-timeout',
+      },
+    }
   const read = await readBody(request, serving.body, serving.held)
   if (read.kind === 'gone') return { gone: true }
   if (read.kind === 'error') return read
@@ -127,7 +139,8 @@ function accept({ headers }: IncomingMessage): ApiError | undefined {
     return { code: 'unsupported_media_type', message: 'Send the body as JSON, with "Content-Type: application/json".' }
   }
   const encoding = headers['content-encoding']
-  if (encoding !== undefined && encoding !== 'identity') return { code: 'unsupported_media_type', message: 'Send the body without content encoding.' }
+  if (encoding !== undefined && encoding !== 'identity')
+    return { code: 'unsupported_media_type', message: 'Send the body without content encoding.' }
   return undefined
 }
 
@@ -155,7 +168,11 @@ function attempt(life: Life, body: RequestBody, facts: Facts, timeoutMs: number)
     return list
   }
   if (facts.stream) {
-    answer.keepAlive(() => (current === undefined ? ['content-type', EVENTS, 'x-request-id', requestId] : head(current.sent, current.attempts, { 'content-type': EVENTS }, true)))
+    answer.keepAlive(() =>
+      current === undefined
+        ? ['content-type', EVENTS, 'x-request-id', requestId]
+        : head(current.sent, current.attempts, { 'content-type': EVENTS }, true),
+    )
   }
   return runAttempts({
     requestId,
@@ -173,6 +190,7 @@ function attempt(life: Life, body: RequestBody, facts: Facts, timeoutMs: number)
     dice: serving.dice,
     head,
     onSend: (sent, attempts) => {
+      if (answer.statusCommitted) answer.remark(sentRemark(sent, attempts, facts.client.namespace))
       current = { sent, attempts }
       noted.sentMs ??= serving.now()
     },
@@ -182,7 +200,21 @@ function attempt(life: Life, body: RequestBody, facts: Facts, timeoutMs: number)
 const EVENTS = 'text/event-stream; charset=utf-8'
 
 /** An HTTP error while that is still possible; an in-band error in a stream; a broken connection in any other body. */
-function writeError({ response, answer, dialect, requestId, error, ending }: { response: ServerResponse; answer: ClientAnswer; dialect: Dialect; requestId: string; error: ApiError; ending: Ending | undefined }): void {
+function writeError({
+  response,
+  answer,
+  dialect,
+  requestId,
+  error,
+  ending,
+}: {
+  response: ServerResponse
+  answer: ClientAnswer
+  dialect: Dialect
+  requestId: string
+  error: ApiError
+  ending: Ending | undefined
+}): void {
   if (answer.gone) return
   if (!answer.statusCommitted) {
     const decision = ending?.kind === 'failed' && ending.refused !== undefined ? refusedHeaders(ending.refused) : decisionOf(ending)
@@ -191,9 +223,20 @@ function writeError({ response, answer, dialect, requestId, error, ending }: { r
   else answer.destroy()
 }
 
-const decisionOf = (ending: Ending | undefined): string[] => (ending?.sent === undefined ? [] : sentHeaders(ending.sent, ending.attempts.length, ending.sent.model.namespace))
+const decisionOf = (ending: Ending | undefined): string[] =>
+  ending?.sent === undefined ? [] : sentHeaders(ending.sent, ending.attempts.length, ending.sent.model.namespace)
 
-function settle({ serving, request, dialect, startMs, requestId, table, answer, noted, result }: Omit<Life, 'response'> & { result: Result }): void {
+function settle({
+  serving,
+  request,
+  dialect,
+  startMs,
+  requestId,
+  table,
+  answer,
+  noted,
+  result,
+}: Omit<Life, 'response'> & { result: Result }): void {
   const gone = result.gone === true || answer.gone
   serving.settle({
     atMs: startMs,
@@ -224,7 +267,9 @@ const UNITS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 10
 function timeoutOf({ 'x-llama-swap-timeout': given }: IncomingHttpHeaders): number | undefined {
   if (given === undefined) return Number.POSITIVE_INFINITY
   if (typeof given !== 'string' || !/^([0-9]{1,5}(h|m|s|ms)){1,4}$/.test(given)) return undefined
-  const total = [...given.matchAll(/([0-9]{1,5})(h|ms|m|s)/g)].reduce((sum, [, amount, unit]) => sum + Number(amount) * (UNITS[unit ?? ''] ?? 0), 0)
+  const total = [...given.matchAll(/([0-9]{1,5})(h|ms|m|s)/g)].reduce(
+    (sum, [, amount, unit]) => sum + Number(amount) * (UNITS[unit ?? ''] ?? 0),
+    0,
+  )
   return total > 0 ? total : undefined
 }
-
