@@ -86,8 +86,8 @@ wallOf({
         ? gzipped(streamOf(speech, WORDS).join(''), 'text/event-stream')
         : gzipped(JSON.stringify(speech.answer(WORDS)), 'application/json'),
     ],
-    check: (outcome) => {
-      answeredAtOnce(outcome)
+    check: async (outcome) => {
+      await answeredAtOnce(outcome)
       assert.equal(outcome.got.headers['content-encoding'], undefined)
     },
   },
@@ -112,8 +112,8 @@ wallOf({
   'an event that never ends: given up at 1 MiB, the fallback answers': {
     modes: ['stream'],
     primary: () => [[streamHead(), chunk('data: "'), { do: 'flood', text: 'x'.repeat(65_536), times: 1000 }, END]],
-    check: (outcome) => {
-      rescuedAfter(2)(outcome)
+    check: async (outcome) => {
+      await rescuedAfter(2)(outcome)
       assert.ok((outcome.primary[0]?.bytes ?? 0) < 16_000_000)
     },
   },

@@ -72,7 +72,8 @@ describe('through the proxy, in real time', { concurrency: true }, () => {
     assert.equal(got.status, 200)
     assert.equal(got.body.startsWith(COMMENT), true)
     assert.equal(chat.textOfEvents(got.body), 'well')
-    assert.ok(got.body.endsWith('data: [DONE]\n\n'))
+    assert.equal(got.headers['x-llama-swap-model'], 'p', 'asked when the head went out')
+    assert.match(got.body, /data: \[DONE\]\n\n: x-llama-swap-model f, x-llama-swap-endpoint b0\/\w{10}, x-llama-swap-attempts 2\n\n$/)
   })
 
   test('after 15 s of silence, with all tries spent: an in-band error, no sentinel', async (t) => {

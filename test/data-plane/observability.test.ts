@@ -278,7 +278,7 @@ describe('explain', () => {
       const said: Record<string, unknown> = { ...decision }
       const { headers } = await ask(own.url, { body: chat.request('auto', false) })
       assert.deepEqual(
-        [said['model'], `${said['backend']}/${said['endpoint']}`, said['rule'], said['why']],
+        [said['model'], `${String(said['backend'])}/${String(said['endpoint'])}`, said['rule'], said['why']],
         [headers['x-llama-swap-model'], headers['x-llama-swap-endpoint'], headers['x-llama-swap-rule'], headers['x-llama-swap-why']],
       )
       assert.deepEqual([said['upstreamModel'], said['clampOutputTokens']], ['meta/llama', 50])
@@ -300,7 +300,7 @@ describe('explain', () => {
 
 test('the model list has virtual models and aliases, none that is internal', async () => {
   const list = jsonOf(await text(`${proxy.url}/v1/models`))
-  const ids = Array.isArray(list['data']) ? list['data'].map(({ id }) => id) : []
+  const ids = Array.isArray(list['data']) ? list['data'].map(({ id }) => String(id)) : []
   assert.deepEqual(ids.toSorted(), ['auto', 'failing', 'llama-70b', 'secretive', 'streams', 'toy'])
   assert.match(await text(`${proxy.url}/v1/models/auto`), /"kind":"virtual"/)
 })

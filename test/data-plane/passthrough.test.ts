@@ -164,7 +164,7 @@ describe('a WebSocket', () => {
   /** Resolves with the first message and an asker for the next ones. */
   function opened(socket: WebSocket): Promise<string> {
     return new Promise((resolve, reject) => {
-      socket.once('message', (bytes) => resolve(String(bytes)))
+      socket.once('message', (bytes: Buffer) => resolve(bytes.toString()))
       socket.once('error', reject)
     })
   }
