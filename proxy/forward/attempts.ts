@@ -80,7 +80,9 @@ export async function runAttempts(run: Run): Promise<Ending> {
   let seen: AttemptOutcome | undefined
   let attemptStartMs = run.startMs
   let deadlineMs = run.startMs + run.timeoutMs
-  const end = (kind: { kind: 'answered' } | { kind: 'gone' } | Pick<Extract<Ending, { kind: 'failed' }>, 'kind' | 'error' | 'refused'>): Ending => ({
+  const end = (
+    kind: { kind: 'answered' } | { kind: 'gone' } | Pick<Extract<Ending, { kind: 'failed' }>, 'kind' | 'error' | 'refused'>,
+  ): Ending => ({
     ...kind,
     sent,
     attempts,
@@ -91,7 +93,11 @@ export async function runAttempts(run: Run): Promise<Ending> {
   for (;;) {
     const decision = decide({ facts: run.facts, table: run.table, live: run.live, nowMs: run.now(), dice: run.dice(), past })
     if (decision.kind === 'refuse') {
-      return end({ kind: 'failed', error: first === undefined ? refused(decision) : finalError(first, sent, run), refused: first === undefined ? decision : undefined })
+      return end({
+        kind: 'failed',
+        error: first === undefined ? refused(decision) : finalError(first, sent, run),
+        refused: first === undefined ? decision : undefined,
+      })
     }
     run.live.advance(decision.steps)
     if (decision.endpoint.id === past.at(-1)?.endpointId && !(await waited(waitMs, run.answer))) return end({ kind: 'gone' })
@@ -107,7 +113,12 @@ export async function runAttempts(run: Run): Promise<Ending> {
     if (outcome.kind === 'interrupted') return end({ kind: 'failed', error: interrupted(outcome.failure, run), refused: undefined })
     const budget = run.live.budget(decision.model.entry.ref)
     const next = afterFailure({
-      failed: { failure: outcome.failure.class, when: outcome.failure.when, silent: outcome.failure.silent, retryAfterMs: outcome.failure.retryAfterMs },
+      failed: {
+        failure: outcome.failure.class,
+        when: outcome.failure.when,
+        silent: outcome.failure.silent,
+        retryAfterMs: outcome.failure.retryAfterMs,
+      },
       endpointId: decision.endpoint.id,
       past,
       retry: decision.model.entry.retry,
@@ -128,7 +139,12 @@ export async function runAttempts(run: Run): Promise<Ending> {
   }
 }
 
-async function tryOnce(run: Run, sent: Sent, attempt: number, remainingMs: number): Promise<{ outcome: AttemptOutcome; record: AttemptRecord; credential: string | undefined }> {
+async function tryOnce(
+  run: Run,
+  sent: Sent,
+  attempt: number,
+  remainingMs: number,
+): Promise<{ outcome: AttemptOutcome; record: AttemptRecord; credential: string | undefined }> {
   const { endpoint, model } = sent
   const { live, facts, dialect } = run
   const startMs = run.now()
@@ -140,8 +156,22 @@ async function tryOnce(run: Run, sent: Sent, attempt: number, remainingMs: numbe
   const outcome = await runAttempt({
     dispatcher: run.pools.of(endpoint),
     path: endpoint.basePath + dialect.path.slice('/v1'.length),
-    headers: upstreamHeaders(run.clientHeaders, endpoint, run.requestId, credential === undefined ? undefined : run.table.credentials.get(credential)),
-    body: bodyFor(run.body, { upstreamModel: sent.upstreamModel, clampOutputTokens: sent.clampOutputTokens, askUsage: profileOf(engine).usageMustBeAskedFor, engine }, dialect),
+    headers: upstreamHeaders(
+      run.clientHeaders,
+      endpoint,
+      run.requestId,
+      credential === undefined ? undefined : run.table.credentials.get(credential),
+    ),
+    body: bodyFor(
+      run.body,
+      {
+        upstreamModel: sent.upstreamModel,
+        clampOutputTokens: sent.clampOutputTokens,
+        askUsage: profileOf(engine).usageMustBeAskedFor,
+        engine,
+      },
+      dialect,
+    ),
     stream: facts.stream,
     usageAsked: run.body.usageAsked,
     dialect,
@@ -156,15 +186,26 @@ async function tryOnce(run: Run, sent: Sent, attempt: number, remainingMs: numbe
   })
   guard.release()
   const durationMs = run.now() - startMs
-  if (outcome.kind === 'answered') remember(run, sent, outcome, durationMs)
-  return { outcome, record: { model: model.entry.ref, backend: endpoint.backend.name, endpoint: endpoint.id, durationMs, ...wordFor(outcome) }, credential }
+  if (outcome.kind === 'answered') remember(run, sent, outcome, { startMs, durationMs })
+  return {
+    outcome,
+    record: { model: model.entry.ref, backend: endpoint.backend.name, endpoint: endpoint.id, durationMs, ...wordFor(outcome) },
+    credential,
+  }
 }
 
 const wordFor = (outcome: AttemptOutcome): Pick<AttemptRecord, 'outcome' | 'cause'> =>
-  outcome.kind === 'answered' || outcome.kind === 'gone' ? { outcome: outcome.kind, cause: undefined } : { outcome: outcome.failure.class, cause: outcome.failure.cause }
+  outcome.kind === 'answered' || outcome.kind === 'gone'
+    ? { outcome: outcome.kind, cause: undefined }
+    : { outcome: outcome.failure.class, cause: outcome.failure.cause }
 
-function remember({ live, facts }: Run, { endpoint }: Sent, { firstTokenMs }: AttemptOutcome, durationMs: number): void {
-  live.succeeded(endpoint.id)
+function remember(
+  { live, facts }: Run,
+  { endpoint }: Sent,
+  { firstTokenMs }: AttemptOutcome,
+  { startMs, durationMs }: { startMs: number; durationMs: number },
+): void {
+  live.succeeded(endpoint.id, startMs)
   if (facts.stream && firstTokenMs !== undefined) live.latency.add(endpoint.model, 'firstToken', facts.promptTokens, firstTokenMs)
   live.latency.add(endpoint.model, 'whole', facts.promptTokens, durationMs)
 }
@@ -219,11 +260,18 @@ function finalError(first: Failure, sent: Sent | undefined, run: Run): ApiError 
 }
 
 function earliestRecoveryMs(sent: Sent | undefined, { live, now }: Run): number | undefined {
-  const waits = (sent?.candidates ?? []).flatMap(({ model }) => model.endpoints.map(({ id }) => live.endpoint(id).coolUntilMs - now())).filter((ms) => ms > 0)
+  const waits = (sent?.candidates ?? [])
+    .flatMap(({ model }) => model.endpoints.map(({ id }) => live.endpoint(id).coolUntilMs - now()))
+    .filter((ms) => ms > 0)
   return waits.length === 0 ? undefined : Math.min(...waits)
 }
 
 function interrupted({ message, upstream }: Failure, { facts }: Run): ApiError {
   const about = facts.stream ? 'The answer is not complete; send the request again.' : 'The answer could not be completed.'
-  return { code: 'upstream_stream_interrupted', message: `${message} ${about}`, ...(upstream !== undefined && { upstream }), shouldRetry: false }
+  return {
+    code: 'upstream_stream_interrupted',
+    message: `${message} ${about}`,
+    ...(upstream !== undefined && { upstream }),
+    shouldRetry: false,
+  }
 }

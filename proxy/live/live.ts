@@ -32,7 +32,10 @@ export interface EndpointState extends EndpointView {
   readonly modelMissing: boolean
 }
 
-type Mutable = { -readonly [K in keyof EndpointState]: EndpointState[K] }
+type Mutable = { -readonly [K in keyof EndpointState]: EndpointState[K] } & {
+  /** When the cool-down was set or lengthened. */
+  coolSinceMs: number
+}
 
 /** Counts one request in flight. Released exactly once however often it is asked. */
 export interface Guard {
@@ -47,6 +50,7 @@ const fresh = (settled: boolean): Mutable => ({
   running: undefined,
   signalsAtMs: Number.NEGATIVE_INFINITY,
   coolUntilMs: 0,
+  coolSinceMs: 0,
   coolBecause: undefined,
   capabilities: undefined,
   contextWindowTokens: undefined,
@@ -94,7 +98,8 @@ export class Live implements LiveView {
     for (const { key, chosen, members } of steps) {
       const cursor = this.#cursors.get(key) ?? new Map<string, number>()
       this.#cursors.set(key, cursor)
-      if (cursor.size > members.length) for (const id of cursor.keys()) if (!members.some((member) => member.id === id) && cursor.size > 64) cursor.delete(id)
+      if (cursor.size > members.length)
+        for (const id of cursor.keys()) if (!members.some((member) => member.id === id) && cursor.size > 64) cursor.delete(id)
       smoothAdvance(cursor, members, chosen)
     }
   }
@@ -112,25 +117,37 @@ export class Live implements LiveView {
     }
   }
 
-  succeeded(id: string): void {
+  /** An answer ends a cool-down only if its attempt began in it: a long stream from before says nothing of a rate limit hit since. */
+  succeeded(id: string, startedAtMs: number): void {
     const state = this.#endpoints.get(id)
     if (state === undefined) return
     state.failuresInARow = 0
+    if (startedAtMs < state.coolSinceMs) return
     state.coolUntilMs = 0
     state.coolBecause = undefined
   }
 
   /** Books a failure by its class's penalty. A cool-down is only ever lengthened: max(old, new). */
-  failed(id: string, failure: { class: FailureClass; retryAfterMs?: number | undefined; because: string }, nowMs: number, dice: number): void {
+  failed(
+    id: string,
+    failure: { class: FailureClass; retryAfterMs?: number | undefined; because: string },
+    nowMs: number,
+    dice: number,
+  ): void {
     const state = this.#endpoints.get(id)
     if (state === undefined) return
     const forMs = this.#penaltyMs(state, failure, dice)
     if (forMs <= 0 || nowMs + forMs <= state.coolUntilMs) return
     state.coolUntilMs = nowMs + forMs
+    state.coolSinceMs = nowMs
     state.coolBecause = failure.because
   }
 
-  #penaltyMs(state: Mutable, { class: failure, retryAfterMs }: { class: FailureClass; retryAfterMs?: number | undefined }, dice: number): number {
+  #penaltyMs(
+    state: Mutable,
+    { class: failure, retryAfterMs }: { class: FailureClass; retryAfterMs?: number | undefined },
+    dice: number,
+  ): number {
     switch (CLASSES[failure].penalty) {
       case 'none':
         return 0
