@@ -23,7 +23,10 @@ export class LatencyBook {
 
   /** Undefined until 20 durations are known. */
   p95Ms(model: Ref, kind: 'firstToken' | 'whole', promptTokens: number): number | undefined {
-    return this.#rings.get(model)?.get(`${kind} ${bucketOf(promptTokens)}`)?.p95()
+    return this.#rings
+      .get(model)
+      ?.get(`${kind} ${bucketOf(promptTokens)}`)
+      ?.p95()
   }
 
   keep(known: (model: Ref) => boolean): void {
