@@ -71,7 +71,10 @@ export class Listener {
     if (this.#draining) response.shouldKeepAlive = false
     if (request.headers.host === undefined && request.httpVersion === '1.1') return sendError(response, HOSTLESS, requestIdOf(request.headers), ['connection', 'close'])
     const dialect = DIALECTS.get(pathOf(request.url ?? '/'))
-    if (dialect === undefined) return void this.#handlers.other(request, response)
+    if (dialect === undefined) {
+      this.#handlers.other(request, response)
+      return
+    }
     if (request.method !== 'POST') return sendError(response, { code: 'method_not_allowed', message: `${String(request.method)} is not allowed here. Use POST.` }, requestIdOf(request.headers), ['allow', 'POST'])
     if (this.#requests > MAX_REQUESTS) return sendError(response, BUSY, requestIdOf(request.headers))
     serveInference(this.#handlers.serving, request, response, dialect).catch((error: unknown) => this.#handlers.serving.onBug(error, requestIdOf(request.headers)))
