@@ -14,14 +14,23 @@ const isContent = (delta: Json): boolean =>
   filled(delta['function_call']) ||
   filled(delta['audio'])
 
-/** Shared with completions, which differ only in where a choice keeps its text. */
+/** Choices beyond the 31st share bits: nobody streams so many. */
+const bitOf = ({ index }: Json): number => (typeof index === 'number' ? 1 << (index & 31) : 1)
+
+/** Shared with completions, which differ only in where a choice keeps its text. An empty finish reason is none: some engines always send it. */
 export function readChoices(data: Json, isContentChoice: (choice: Json) => boolean): EventMeaning {
   const { choices } = data
   const list = Array.isArray(choices) ? choices.filter(isJson) : []
   const asked = chatUsage(data['usage'])
-  const finishes = list.some((choice) => typeof choice['finish_reason'] === 'string')
+  let opens = 0
+  let finishes = 0
+  for (const choice of list) {
+    if (typeof choice['finish_reason'] === 'string' && choice['finish_reason'] !== '') finishes |= bitOf(choice)
+    else opens |= bitOf(choice)
+  }
   return {
-    commits: finishes || list.some(isContentChoice),
+    commits: finishes !== 0 || list.some(isContentChoice),
+    opens,
     finishes,
     usageOnly: list.length === 0 && asked !== undefined,
     usage: asked ?? timingsUsage(data['timings']),
@@ -43,7 +52,8 @@ export const chat: Dialect = {
     const needs = new Set<Capability>(['chat'])
     let promptCharacters = readNeeds(body, needs)
     const { messages } = body
-    if (Array.isArray(messages)) for (const message of messages) if (isJson(message)) promptCharacters += readContent(message['content'], needs)
+    if (Array.isArray(messages))
+      for (const message of messages) if (isJson(message)) promptCharacters += readContent(message['content'], needs)
     return { needs: [...needs], promptCharacters }
   },
   readEvent: (data) => readChoices(data, (choice) => isJson(choice['delta']) && isContent(choice['delta'])),

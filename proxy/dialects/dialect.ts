@@ -19,8 +19,10 @@ export interface Usage {
 export interface EventMeaning {
   /** Content, a tool call, reasoning, or the finish: the first such event is the content commit. */
   readonly commits: boolean
-  /** A finish reason (or the route's own closing event) is in it. */
-  readonly finishes: boolean
+  /** Choices it is about that it does not finish: one bit each, by index. */
+  readonly opens: number
+  /** Choices it finishes, by a finish reason or the route's own closing event. */
+  readonly finishes: number
   /** Nothing but usage: taken out when the client did not ask for it. */
   readonly usageOnly: boolean
   readonly usage: Usage | undefined

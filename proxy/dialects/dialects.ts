@@ -5,4 +5,6 @@ import { embeddings } from './embeddings.ts'
 import { responses } from './responses.ts'
 
 /** Every inference route, by path. A new one = a file and a line here. */
-export const DIALECTS: ReadonlyMap<string, Dialect> = new Map([chat, completions, embeddings, responses].map((dialect) => [dialect.path, dialect]))
+export const DIALECTS: ReadonlyMap<string, Dialect> = new Map(
+  [chat, completions, embeddings, responses].map((dialect) => [dialect.path, dialect]),
+)

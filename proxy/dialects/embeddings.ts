@@ -13,7 +13,7 @@ export const embeddings: Dialect = {
   outputTokenFields: [],
   outputTokenField: () => 'max_tokens',
   readRequest: ({ input }) => ({ needs: ['embeddings'], promptCharacters: textLength(input) }),
-  readEvent: () => ({ commits: true, finishes: true, usageOnly: false, usage: undefined, error: undefined }),
+  readEvent: () => ({ commits: true, opens: 0, finishes: 1, usageOnly: false, usage: undefined, error: undefined }),
   readUsage: (answer) => chatUsage(answer['usage']),
   errorEvent: (error) => `data: ${errorEnvelope(error)}\n\n`,
 }

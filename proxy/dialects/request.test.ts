@@ -19,7 +19,9 @@ const codeOf = (text: string): string => {
 }
 
 const sent = (text: string, to: Partial<Parameters<typeof bodyFor>[1]> = {}): string =>
-  Buffer.from(bodyFor(bodyOf(text), { upstreamModel: 'up', clampOutputTokens: undefined, askUsage: true, engine: 'Generic', ...to }, chat)).toString()
+  Buffer.from(
+    bodyFor(bodyOf(text), { upstreamModel: 'up', clampOutputTokens: undefined, askUsage: true, engine: 'Generic', ...to }, chat),
+  ).toString()
 
 test('writes the upstream model and leaves every other byte as it was', () => {
   assert.equal(
@@ -30,8 +32,14 @@ test('writes the upstream model and leaves every other byte as it was', () => {
 
 test('asks for usage on a stream that did not, and only there', () => {
   assert.equal(sent('{"model":"a","stream":true}'), '{"model":"up","stream":true,"stream_options":{"include_usage":true}}')
-  assert.equal(sent('{"model":"a","stream":true,"stream_options":{"x":1}}'), '{"model":"up","stream":true,"stream_options":{"x":1,"include_usage":true}}')
-  assert.equal(sent('{"model":"a","stream":true,"stream_options":{"include_usage": true}}'), '{"model":"up","stream":true,"stream_options":{"include_usage": true}}')
+  assert.equal(
+    sent('{"model":"a","stream":true,"stream_options":{"x":1}}'),
+    '{"model":"up","stream":true,"stream_options":{"x":1,"include_usage":true}}',
+  )
+  assert.equal(
+    sent('{"model":"a","stream":true,"stream_options":{"include_usage": true}}'),
+    '{"model":"up","stream":true,"stream_options":{"include_usage": true}}',
+  )
   assert.equal(sent('{"model":"a"}'), '{"model":"up"}')
   assert.equal(sent('{"model":"a","stream":true}', { askUsage: false }), '{"model":"up","stream":true}')
 })
@@ -51,7 +59,18 @@ test('refuses a key that stands twice, also when one spelling is escaped', () =>
 })
 
 test('refuses what is no JSON object', () => {
-  for (const text of ['', 'hello', '[]', '"x"', '{"model":"a"', '{"model":"a"} x', '{"model":"a",}', "{'model':'a'}", '{"model":"a","n":01}']) assert.equal(codeOf(text), 'invalid_json', text)
+  for (const text of [
+    '',
+    'hello',
+    '[]',
+    '"x"',
+    '{"model":"a"',
+    '{"model":"a"} x',
+    '{"model":"a",}',
+    "{'model':'a'}",
+    '{"model":"a","n":01}',
+  ])
+    assert.equal(codeOf(text), 'invalid_json', text)
 })
 
 test('names the field that is missing or of the wrong type', () => {
@@ -62,7 +81,9 @@ test('names the field that is missing or of the wrong type', () => {
 })
 
 test('reads needs from tools, images and output format', () => {
-  const body = bodyOf('{"model":"a","tools":[{"type":"function"}],"response_format":{"type":"json_schema"},"messages":[{"content":[{"type":"image_url"},{"type":"text","text":"abcd"}]}]}')
+  const body = bodyOf(
+    '{"model":"a","tools":[{"type":"function"}],"response_format":{"type":"json_schema"},"messages":[{"content":[{"type":"image_url"},{"type":"text","text":"abcd"}]}]}',
+  )
   assert.deepEqual([...body.needs].sort(), ['chat', 'jsonSchema', 'tools', 'vision'])
 })
 

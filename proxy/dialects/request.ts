@@ -1,4 +1,4 @@
-import { type ApiError, type Code } from '../errors.ts'
+import type { ApiError, Code } from '../errors.ts'
 import type { Capability, Engine } from '../routing-table/v1.ts'
 import { type Dialect, isJson, type Json } from './dialect.ts'
 import { estimateTokens } from './estimate.ts'
@@ -26,7 +26,9 @@ export interface RequestBody {
   readonly lastField: Field | undefined
 }
 
-const bad = (code: Code, message: string, param?: string): { error: ApiError } => ({ error: { code, message, ...(param !== undefined && { param }) } })
+const bad = (code: Code, message: string, param?: string): { error: ApiError } => ({
+  error: { code, message, ...(param !== undefined && { param }) },
+})
 
 /** Reads a body of valid UTF-8. Duplicates among the keys read here are refused: what we authorise must be what the engine reads. */
 export function readRequest(bytes: Uint8Array, text: () => string, dialect: Dialect): { body: RequestBody } | { error: ApiError } {
@@ -66,7 +68,8 @@ interface Read {
 function readFields({ bytes, fields, parsed, characters, dialect, last }: Read): { body: RequestBody } | { error: ApiError } {
   const value = (key: string): unknown => (parsed === undefined ? smallValue(bytes, fields.get(key)) : parsed[key])
   const model = value('model')
-  if (typeof model !== 'string' || model === '') return bad('invalid_value', '"model" must be a model\'s name; "auto" lets the server choose.', 'model')
+  if (typeof model !== 'string' || model === '')
+    return bad('invalid_value', '"model" must be a model\'s name; "auto" lets the server choose.', 'model')
   const stream = value('stream') ?? false
   if (typeof stream !== 'boolean') return bad('invalid_value', '"stream" must be true or false.', 'stream')
   const options = value('stream_options') ?? {}
@@ -75,7 +78,8 @@ function readFields({ bytes, fields, parsed, characters, dialect, last }: Read):
   for (const key of dialect.outputTokenFields) {
     const limit = value(key) ?? undefined
     if (limit === undefined) continue
-    if (typeof limit !== 'number' || !Number.isInteger(limit) || limit < -1) return bad('invalid_value', `"${key}" must be a whole number.`, key)
+    if (typeof limit !== 'number' || !Number.isInteger(limit) || limit < -1)
+      return bad('invalid_value', `"${key}" must be a whole number.`, key)
     if (limit >= 0) limits.push(limit) // −1 is llama.cpp's "without limit"
   }
   const facts = parsed === undefined ? scannedFacts(bytes, dialect) : dialect.readRequest(parsed)
@@ -111,15 +115,25 @@ function scannedFacts(bytes: Uint8Array, dialect: Dialect): { needs: readonly Ca
   const has = (word: string): boolean => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes(word)
   const vision = has('"image_url"') || has('"input_image"')
   const audio = has('"input_audio"')
-  const needs: Capability[] = [dialect.capability, ...(vision ? (['vision'] as const) : []), ...(audio ? (['audio'] as const) : []), ...(has('"tools"') ? (['tools'] as const) : [])]
+  const needs: Capability[] = [
+    dialect.capability,
+    ...(vision ? (['vision'] as const) : []),
+    ...(audio ? (['audio'] as const) : []),
+    ...(has('"tools"') ? (['tools'] as const) : []),
+  ]
   return { needs, promptCharacters: vision || audio ? 0 : bytes.length }
 }
 
 /** What this attempt changes in the body: `model`, `stream_options` and the output-token field; every other byte stays. */
-export function bodyFor(body: RequestBody, to: { upstreamModel: string; clampOutputTokens: number | undefined; askUsage: boolean; engine: Engine }, dialect: Dialect): Uint8Array {
+export function bodyFor(
+  body: RequestBody,
+  to: { upstreamModel: string; clampOutputTokens: number | undefined; askUsage: boolean; engine: Engine },
+  dialect: Dialect,
+): Uint8Array {
   const edits: Edit[] = []
   const model = body.fields.get('model')
-  if (model !== undefined && body.model !== to.upstreamModel) edits.push({ start: model.valueStart, end: model.valueEnd, text: JSON.stringify(to.upstreamModel) })
+  if (model !== undefined && body.model !== to.upstreamModel)
+    edits.push({ start: model.valueStart, end: model.valueEnd, text: JSON.stringify(to.upstreamModel) })
   const added: string[] = []
   if (to.askUsage && body.stream && dialect.usageByOption && !body.usageAsked) askForUsage(body, edits, added)
   if (to.clampOutputTokens !== undefined) clampOutput(body, { tokens: to.clampOutputTokens, engine: to.engine, dialect }, edits, added)
@@ -133,11 +147,20 @@ function askForUsage(body: RequestBody, edits: Edit[], added: string[]): void {
   if (field === undefined) added.push('"stream_options":{"include_usage":true}')
   else {
     const options = smallValue(body.bytes, field)
-    edits.push({ start: field.valueStart, end: field.valueEnd, text: JSON.stringify({ ...(isJson(options) && options), include_usage: true }) })
+    edits.push({
+      start: field.valueStart,
+      end: field.valueEnd,
+      text: JSON.stringify({ ...(isJson(options) && options), include_usage: true }),
+    })
   }
 }
 
-function clampOutput(body: RequestBody, { tokens, engine, dialect }: { tokens: number; engine: Engine; dialect: Dialect }, edits: Edit[], added: string[]): void {
+function clampOutput(
+  body: RequestBody,
+  { tokens, engine, dialect }: { tokens: number; engine: Engine; dialect: Dialect },
+  edits: Edit[],
+  added: string[],
+): void {
   const present = dialect.outputTokenFields.flatMap((key) => body.fields.get(key) ?? [])
   if (present.length === 0) added.push(`"${dialect.outputTokenField(engine)}":${tokens}`)
   for (const { valueStart, valueEnd } of present) {

@@ -21,7 +21,8 @@ export const responses: Dialect = {
     let promptCharacters = readNeeds(body, needs) + (typeof body['instructions'] === 'string' ? body['instructions'].length : 0)
     const { input } = body
     if (typeof input === 'string') promptCharacters += input.length
-    else if (Array.isArray(input)) for (const item of input) if (isJson(item)) promptCharacters += readContent(item['content'] ?? item['output'], needs)
+    else if (Array.isArray(input))
+      for (const item of input) if (isJson(item)) promptCharacters += readContent(item['content'] ?? item['output'], needs)
     return { needs: [...needs], promptCharacters }
   },
   readEvent(data, event) {
@@ -29,7 +30,8 @@ export const responses: Dialect = {
     const finishes = CLOSING.has(type)
     return {
       commits: finishes || type.endsWith(DELTA),
-      finishes,
+      opens: 0,
+      finishes: finishes ? 1 : 0,
       usageOnly: false,
       usage: finishes ? responsesUsage(jsonOf(data['response'])?.['usage']) : undefined,
       error: errorOf(data, type),
@@ -48,6 +50,12 @@ function errorOf(data: Json, type: string): Json | undefined {
 /** Both shapes in one: the event's own fields, and `error` as the official SDKs look for it. */
 function errorEvent(error: ApiError): string {
   const { code, message, param } = error
-  const data = { type: 'error', code, message, param: param ?? null, error: { message, type: ERRORS[code].type, param: param ?? null, code } }
+  const data = {
+    type: 'error',
+    code,
+    message,
+    param: param ?? null,
+    error: { message, type: ERRORS[code].type, param: param ?? null, code },
+  }
   return `event: error\ndata: ${JSON.stringify(data)}\n\n`
 }

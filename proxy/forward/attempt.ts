@@ -55,7 +55,12 @@ export type AttemptOutcome = {
   readonly firstTokenMs: number | undefined
   readonly events: number
   readonly malformed: number
-} & ({ readonly kind: 'answered' } | { readonly kind: 'failed'; readonly failure: Failure } | { readonly kind: 'interrupted'; readonly failure: Failure } | { readonly kind: 'gone' })
+} & (
+  | { readonly kind: 'answered' }
+  | { readonly kind: 'failed'; readonly failure: Failure }
+  | { readonly kind: 'interrupted'; readonly failure: Failure }
+  | { readonly kind: 'gone' }
+)
 
 export function runAttempt(request: AttemptRequest): Promise<AttemptOutcome> {
   return new Promise((resolve) => {
@@ -218,11 +223,16 @@ class Attempt implements Dispatcher.DispatchHandler {
       case 'on':
       case undefined:
     }
-    if (this.#relay?.finished === true && !this.#finishing) {
-      this.#finishing = true
-      clearTimeout(this.#timer)
-      this.#timer = setTimeout(() => this.#finish(), AFTER_FINISH_MS)
-    }
+    this.#followFinish(this.#relay?.finished === true)
+  }
+
+  /** A finished stream may stay open only for a little; one that another choice has opened again goes on. */
+  #followFinish(finished: boolean): void {
+    if (finished === this.#finishing) return
+    this.#finishing = finished
+    if (!finished) return this.#arm(this.#request.deadlines.idleMs)
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#finish(), AFTER_FINISH_MS)
   }
 
   /** The upstream's bytes are over (or no more are wanted): is this an answer? */
@@ -255,7 +265,11 @@ class Attempt implements Dispatcher.DispatchHandler {
     else {
       this.#firstTokenMs = this.#request.now() - this.#startMs
       this.#usage = whole.usage
-      this.#request.answer.sendWhole(this.#status, [...this.#request.head(this.#headers, false), 'content-length', String(body.length)], body)
+      this.#request.answer.sendWhole(
+        this.#status,
+        [...this.#request.head(this.#headers, false), 'content-length', String(body.length)],
+        body,
+      )
       this.#settle({ kind: 'answered' })
     }
   }
@@ -316,4 +330,3 @@ class Attempt implements Dispatcher.DispatchHandler {
     this.#resolve({ ...end, usage, events, malformed, firstTokenMs: this.#firstTokenMs })
   }
 }
-

@@ -31,8 +31,10 @@ export class Relay {
   usage: Usage | undefined
   malformed = 0
   events = 0
-  /** A finish reason has been seen: the answer is complete even without a sentinel. */
+  /** Every choice seen so far has its finish reason: the answer is complete even without a sentinel, unless another choice begins. */
   finished = false
+  #opened = 0
+  #finished = 0
   #sentinelSeen = false
   #committed = false
   #held: Buffer[] = []
@@ -135,7 +137,9 @@ export class Relay {
       return 'error'
     }
     if (meaning.usage !== undefined) this.usage = meaning.usage
-    if (meaning.finishes) this.finished = true
+    this.#opened |= meaning.opens
+    this.#finished |= meaning.finishes
+    this.finished = this.#finished !== 0 && (this.#opened & ~this.#finished) === 0
     if (meaning.usageOnly && !this.#options.usageAsked) return 'drop'
     return meaning.commits ? 'commit' : 'keep'
   }
