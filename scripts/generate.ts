@@ -3,6 +3,7 @@
  *   operator/resources/crds.generated.ts          types of objects after defaulting
  *   operator/resources/schemas.generated.ts       the schemas as data: defaults, list keys, rules, field names
  *   operator/validate/schema-checks.generated.ts  the schemas as code
+ *   docs/resources.md                             every field, for people
  *
  * `node scripts/generate.ts` writes them; `--check` writes nothing and exits 1 when one is out of date.
  */
@@ -12,6 +13,7 @@ import { Ajv } from 'ajv'
 import standaloneCode from 'ajv/dist/standalone/index.js'
 import { load } from 'js-yaml'
 import { compile, type JSONSchema } from 'json-schema-to-typescript'
+import { resourceReference } from './resource-reference.ts'
 
 type Json = { [key: string]: unknown }
 
@@ -230,6 +232,7 @@ async function main(): Promise<void> {
     'operator/resources/crds.generated.ts': await typesOf(crds),
     'operator/resources/schemas.generated.ts': schemasOf(crds),
     'operator/validate/schema-checks.generated.ts': checksOf(crds),
+    'docs/resources.md': resourceReference(crds),
   }
   const stale = Object.entries(outputs).filter(([path, text]) => read(join(ROOT, path)) !== text)
   if (process.argv.includes('--check')) {
