@@ -1,8 +1,8 @@
 /** `llama-swap explain`: what `POST /v1/route:explain` says, from a running proxy, or offline from YAML or a routing table. */
 import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
-import { readFolder } from '../operator/watch/folder.ts'
 import { translate } from '../operator/translate/translate.ts'
+import { readFolder } from '../operator/watch/folder.ts'
 import { type Flag, helpLines, readFlags, UsageError } from '../proxy/config.ts'
 import { DIALECTS } from '../proxy/dialects/dialects.ts'
 import { Live } from '../proxy/live/live.ts'
@@ -19,7 +19,13 @@ const FLAGS: readonly Flag[] = [
   { name: 'namespace', value: 'NAMESPACE', fallback: 'default', help: "offline: the client's namespace" },
 ]
 
-const HELP = ['llama-swap explain [REQUEST.json | -] [flags]', '', 'Says where a request would go and why. Nothing is sent to any engine.', '', ...helpLines(FLAGS)]
+const HELP = [
+  'llama-swap explain [REQUEST.json | -] [flags]',
+  '',
+  'Says where a request would go and why. Nothing is sent to any engine.',
+  '',
+  ...helpLines(FLAGS),
+]
 
 export async function runExplain(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Promise<number> {
   const { values, rest } = readFlags(FLAGS, argv, env)
@@ -42,7 +48,10 @@ async function requestBody([file, ...more]: readonly string[], model: string | u
   return JSON.stringify({ model, messages: [{ role: 'user', content: 'Hello' }] })
 }
 
-async function offlineTable(values: ReadonlyMap<string, string>, env: Readonly<Record<string, string | undefined>>): Promise<CompiledTable | undefined> {
+async function offlineTable(
+  values: ReadonlyMap<string, string>,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<CompiledTable | undefined> {
   const config = values.get('config')
   if (config !== undefined) {
     const { resources } = await readFolder({ path: config, env, settings: { builtInAuto: true } })
@@ -77,7 +86,9 @@ async function askRunning(values: ReadonlyMap<string, string>, body: string): Pr
   const target = new URL(`/v1/route:explain?path=${encodeURIComponent(values.get('path') ?? '')}`, url)
   const headers = { 'content-type': 'application/json', ...(key !== undefined && { authorization: `Bearer ${key}` }) }
   const response = await fetch(target, { method: 'POST', headers, body }).catch((error: unknown) => {
-    throw new UsageError(`${url} does not answer (${error instanceof Error && error.cause instanceof Error ? error.cause.message : 'no connection'}). Start the proxy, or use --config FILE to decide offline.`)
+    throw new UsageError(
+      `${url} does not answer (${error instanceof Error && error.cause instanceof Error ? error.cause.message : 'no connection'}). Start the proxy, or use --config FILE to decide offline.`,
+    )
   })
   return { ok: response.ok, said: await response.json() }
 }

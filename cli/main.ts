@@ -15,9 +15,15 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     says: 'operator and proxy in one process, from a YAML file or folder; without one it looks for engines on this host',
     run: async (argv) => (await import('./standalone.ts')).runStandalone(argv, process.env),
   },
-  proxy: { says: 'the proxy alone, from a routing table', run: async (argv) => (await import('../proxy/main.ts')).runProxy(argv, process.env) },
+  proxy: {
+    says: 'the proxy alone, from a routing table',
+    run: async (argv) => (await import('../proxy/main.ts')).runProxy(argv, process.env),
+  },
   check: { says: 'checks YAML files as the cluster would', run: async (argv) => (await import('./check-command.ts')).runCheck(argv) },
-  explain: { says: 'says where a request would go and why, without sending it', run: async (argv) => (await import('./explain.ts')).runExplain(argv, process.env) },
+  explain: {
+    says: 'says where a request would go and why, without sending it',
+    run: async (argv) => (await import('./explain.ts')).runExplain(argv, process.env),
+  },
   version: { says: 'prints the version', run: async () => (await import('./version.ts')).runVersion() },
 }
 

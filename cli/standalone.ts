@@ -3,7 +3,7 @@
  * --config, the engines found on this host, else two simulated ones. It adds no second way of doing anything.
  */
 import type { Resources } from '../operator/resources/snapshot.ts'
-import { type Problem } from '../operator/translate/problems.ts'
+import type { Problem } from '../operator/translate/problems.ts'
 import { translate } from '../operator/translate/translate.ts'
 import { FolderSource } from '../operator/watch/folder.ts'
 import { holdObjects } from '../operator/watch/held-objects.ts'
@@ -11,11 +11,11 @@ import { makeResources } from '../operator/watch/make-resources.ts'
 import { type LoadProblem, loadDocuments } from '../operator/watch/yaml.ts'
 import { createLogger, type Logger } from '../proxy/account/log.ts'
 import { helpLines, type ProxyConfig, proxyConfig, readFlags, STANDALONE_FLAGS, UsageError } from '../proxy/config.ts'
+import { DataPlane } from '../proxy/data-plane.ts'
 import { runUntilSignal } from '../proxy/process.ts'
-import { Proxy } from '../proxy/proxy.ts'
 import type { AuthMode } from '../proxy/serve/authenticate.ts'
 import { VERSION } from '../proxy/version.ts'
-import { discoverEngines, type LlamaModelManifest, toLlamaModels } from './discover.ts'
+import { discoverEngines, ENGINE_PORTS, type LlamaModelManifest, toLlamaModels } from './discover.ts'
 import { type SimulatedEngines, startSimulatedEngines } from './simulated.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
@@ -52,7 +52,7 @@ interface Options {
 class Standalone {
   readonly #options: Options
   #source: FolderSource | undefined
-  #proxy: Proxy | undefined
+  #proxy: DataPlane | undefined
   #simulated: SimulatedEngines | undefined
   #seq = 0
   #state: Readonly<Record<string, unknown>> = {}
@@ -67,7 +67,8 @@ class Standalone {
     if (path === undefined) this.#take(await this.#found(), [])
     else {
       const onSnapshot = (resources: Resources, problems: readonly LoadProblem[]): void => this.#take(resources, problems)
-      const onError = (error: unknown): void => logger.error('the configuration cannot be read; what it said last still holds', { path, error: String(error) })
+      const onError = (error: unknown): void =>
+        logger.error('the configuration cannot be read; what it said last still holds', { path, error: String(error) })
       this.#source = new FolderSource({ path, env, settings: SETTINGS, onSnapshot, onError })
       await this.#source.start()
     }
@@ -92,23 +93,32 @@ class Standalone {
     if (found.length > 0) return resourcesOf(toLlamaModels(found), this.#options.env)
     this.#simulated = await startSimulatedEngines()
     const urls = this.#simulated.engines.map(({ url }) => url).join(' and ')
-    process.stderr.write(`No engine found on this host (looked at ports 11434, 8000, 30000 and 1234): two SIMULATED engines run at ${urls}. Give --config FILE to use your own.\n`)
+    process.stderr.write(
+      `No engine found on this host (looked at ports ${ENGINE_PORTS.join(', ')}): two SIMULATED engines run at ${urls}. Give --config FILE to use your own.\n`,
+    )
     return resourcesOf(toLlamaModels(this.#simulated.engines, true), this.#options.env)
   }
 
   #take(resources: Resources, fileProblems: readonly LoadProblem[]): void {
     const { table, problems, statuses } = translate(resources, { epoch: 0, seq: ++this.#seq })
-    const proxy = (this.#proxy ??= this.#makeProxy(resources))
+    this.#proxy ??= this.#makeProxy(resources)
     const shown = [...fileProblems.map(fileProblem), ...problems.map((problem) => this.#located(problem))]
     this.#state = { problems: shown, statuses }
     this.#logNew(shown)
-    proxy.receiver.take(table)
+    this.#proxy.receiver.take(table)
   }
 
-  #makeProxy(resources: Resources): Proxy {
+  #makeProxy(resources: Resources): DataPlane {
     const { config, logger, path } = this.#options
     const source = (): Readonly<Record<string, unknown>> => ({ from: path ?? 'engines found on this host', ...this.#state })
-    return new Proxy({ config, auth: config.auth ?? defaultAuth(config, resources), logger, output: process.stdout, version: VERSION, source })
+    return new DataPlane({
+      config,
+      auth: config.auth ?? defaultAuth(config, resources),
+      logger,
+      output: process.stdout,
+      version: VERSION,
+      source,
+    })
   }
 
   /** Each mistake is told once, when it appears. */
@@ -129,7 +139,9 @@ class Standalone {
 
   #greet(port: number): void {
     const url = `http://localhost:${port}/v1`
-    process.stderr.write(`llama-swap serves ${url}\nTry: curl -N ${url}/chat/completions -H 'Content-Type: application/json' -d '{"model":"auto","messages":[{"role":"user","content":"Analyze this dataset"}],"stream":true}'\n`)
+    process.stderr.write(
+      `llama-swap serves ${url}\nTry: curl -N ${url}/chat/completions -H 'Content-Type: application/json' -d '{"model":"auto","messages":[{"role":"user","content":"Analyze this dataset"}],"stream":true}'\n`,
+    )
   }
 }
 
@@ -142,7 +154,13 @@ interface ShownProblem {
   readonly message: string
 }
 
-const fileProblem = ({ file, line, path, message, object }: LoadProblem): ShownProblem => ({ file, line, path, message, ...(object !== undefined && { object }) })
+const fileProblem = ({ file, line, path, message, object }: LoadProblem): ShownProblem => ({
+  file,
+  line,
+  path,
+  message,
+  ...(object !== undefined && { object }),
+})
 
 /** Off on loopback while there are no keys at start, else Required. Decided once: adding or losing keys later never opens the port. */
 function defaultAuth({ host }: ProxyConfig, { clientKeys }: Resources): AuthMode {

@@ -13,7 +13,12 @@ export interface Flag {
   readonly help: string
 }
 
-const flag = (name: string, value: string, fallback: string | undefined, help: string): Flag => ({ name, value, help, ...(fallback !== undefined && { fallback }) })
+const flag = (name: string, value: string, fallback: string | undefined, help: string): Flag => ({
+  name,
+  value,
+  help,
+  ...(fallback !== undefined && { fallback }),
+})
 
 /** Shared by everything that serves. */
 const SERVING = [
@@ -51,8 +56,15 @@ export class UsageError extends Error {}
 export const environmentTwin = (name: string): string => `LLAMA_SWAP_${name.toUpperCase().replaceAll('-', '_')}`
 
 /** Values of all flags: given, else the twin's, else the fallback. Throws UsageError. */
-export function readFlags(flags: readonly Flag[], argv: readonly string[], env: Readonly<Record<string, string | undefined>>): { values: FlagValues; rest: readonly string[] } {
-  const options = Object.fromEntries([...flags.map(({ name }) => [name, { type: 'string' as const }] as const), ['help', { type: 'boolean' as const, short: 'h' }] as const])
+export function readFlags(
+  flags: readonly Flag[],
+  argv: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): { values: FlagValues; rest: readonly string[] } {
+  const options = Object.fromEntries([
+    ...flags.map(({ name }) => [name, { type: 'string' as const }] as const),
+    ['help', { type: 'boolean' as const, short: 'h' }] as const,
+  ])
   const { values: given, positionals } = parse(argv, options)
   const values = new Map<string, string>()
   for (const { name, fallback } of flags) {
@@ -63,7 +75,10 @@ export function readFlags(flags: readonly Flag[], argv: readonly string[], env: 
   return { values, rest: positionals }
 }
 
-function parse(argv: readonly string[], options: Record<string, { type: 'string' | 'boolean' }>): { values: Record<string, unknown>; positionals: string[] } {
+function parse(
+  argv: readonly string[],
+  options: Record<string, { type: 'string' | 'boolean' }>,
+): { values: Record<string, unknown>; positionals: string[] } {
   try {
     return parseArgs({ args: [...argv], options, allowPositionals: true, strict: true })
   } catch (error) {
@@ -93,7 +108,10 @@ export interface ProxyConfig {
 /** Throws UsageError on the first value that makes no sense. */
 export function proxyConfig(values: FlagValues): ProxyConfig {
   const text = (name: string): string => values.get(name) ?? ''
-  const list = (name: string): string[] => text(name).split(',').filter((part) => part !== '')
+  const list = (name: string): string[] =>
+    text(name)
+      .split(',')
+      .filter((part) => part !== '')
   return {
     host: text('host'),
     port: whole('port', text('port'), 65_535),
@@ -126,7 +144,8 @@ function oneOf<T extends string>(name: string, text: string, values: readonly T[
 const UNITS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 }
 
 function durationMs(name: string, text: string): number {
-  if (!/^([0-9]{1,5}(h|m|s|ms)){1,4}$/.test(text)) throw new UsageError(`--${name} must be a duration such as 500ms or 1m30s, not "${text}".`)
+  if (!/^([0-9]{1,5}(h|m|s|ms)){1,4}$/.test(text))
+    throw new UsageError(`--${name} must be a duration such as 500ms or 1m30s, not "${text}".`)
   return [...text.matchAll(/([0-9]{1,5})(h|ms|m|s)/g)].reduce((sum, [, amount, unit]) => sum + Number(amount) * (UNITS[unit ?? ''] ?? 0), 0)
 }
 

@@ -6,7 +6,13 @@
  * A message says what to do next and holds no key, prompt, internal address or stack.
  */
 
-type ErrorType = 'invalid_request_error' | 'authentication_error' | 'permission_error' | 'rate_limit_error' | 'overloaded_error' | 'server_error'
+type ErrorType =
+  | 'invalid_request_error'
+  | 'authentication_error'
+  | 'permission_error'
+  | 'rate_limit_error'
+  | 'overloaded_error'
+  | 'server_error'
 
 export interface ErrorRow {
   status: number
@@ -48,27 +54,105 @@ const row = (status: number, type: ErrorType, retryable: boolean, errorType: Err
 
 export const ERRORS = {
   invalid_json: row(400, 'invalid_request_error', false, 'caller_invalid_request', 'The body is not JSON, or not a JSON object.'),
-  invalid_value: row(400, 'invalid_request_error', false, 'caller_invalid_request', 'A field is missing, doubled, of the wrong type or out of range; `param` names it.'),
+  invalid_value: row(
+    400,
+    'invalid_request_error',
+    false,
+    'caller_invalid_request',
+    'A field is missing, doubled, of the wrong type or out of range; `param` names it.',
+  ),
   not_found: row(404, 'invalid_request_error', false, 'caller_invalid_request', 'No route has this path.'),
-  method_not_allowed: row(405, 'invalid_request_error', false, 'caller_invalid_request', 'The path exists with another method; `Allow` names it.'),
-  unsupported_media_type: row(415, 'invalid_request_error', false, 'caller_invalid_request', 'The body must be sent as application/json, without content encoding.'),
+  method_not_allowed: row(
+    405,
+    'invalid_request_error',
+    false,
+    'caller_invalid_request',
+    'The path exists with another method; `Allow` names it.',
+  ),
+  unsupported_media_type: row(
+    415,
+    'invalid_request_error',
+    false,
+    'caller_invalid_request',
+    'The body must be sent as application/json, without content encoding.',
+  ),
   request_timeout: row(408, 'invalid_request_error', false, 'caller_invalid_request', 'The request was not sent in time.'),
-  headers_too_large: row(431, 'invalid_request_error', false, 'caller_invalid_request', 'The request head is larger than 64 KiB or has too many fields.'),
-  payload_too_large: row(413, 'invalid_request_error', false, 'caller_payload_too_large', 'The body is larger than the limit that the message names.'),
+  headers_too_large: row(
+    431,
+    'invalid_request_error',
+    false,
+    'caller_invalid_request',
+    'The request head is larger than 64 KiB or has too many fields.',
+  ),
+  payload_too_large: row(
+    413,
+    'invalid_request_error',
+    false,
+    'caller_payload_too_large',
+    'The body is larger than the limit that the message names.',
+  ),
   invalid_api_key: row(401, 'authentication_error', false, 'caller_unauthenticated', 'The key is missing, unknown or expired.'),
-  model_not_found: row(404, 'invalid_request_error', false, 'caller_unknown_model', 'No model or virtual model of this name is visible to the client, or no rule of it matches.'),
-  unsupported_capability: row(400, 'invalid_request_error', false, 'caller_unsupported_capability', 'No target can do what the request needs; the message names it.'),
-  context_length_exceeded: row(400, 'invalid_request_error', false, 'caller_context_too_long', 'The prompt is larger than every eligible context window.'),
-  content_filter: row(400, 'invalid_request_error', false, 'upstream_content_filtered', "The provider's content filter refused; the message is the provider's."),
+  model_not_found: row(
+    404,
+    'invalid_request_error',
+    false,
+    'caller_unknown_model',
+    'No model or virtual model of this name is visible to the client, or no rule of it matches.',
+  ),
+  unsupported_capability: row(
+    400,
+    'invalid_request_error',
+    false,
+    'caller_unsupported_capability',
+    'No target can do what the request needs; the message names it.',
+  ),
+  context_length_exceeded: row(
+    400,
+    'invalid_request_error',
+    false,
+    'caller_context_too_long',
+    'The prompt is larger than every eligible context window.',
+  ),
+  content_filter: row(
+    400,
+    'invalid_request_error',
+    false,
+    'upstream_content_filtered',
+    "The provider's content filter refused; the message is the provider's.",
+  ),
   no_available_target: row(503, 'server_error', true, 'proxy_no_target', 'No endpoint exists for the model, or none is ready.'),
   overloaded: row(503, 'overloaded_error', true, 'proxy_overloaded', 'The proxy itself sheds load: too many requests or bytes are held.'),
   shutting_down: row(503, 'server_error', true, 'proxy_shutting_down', 'This proxy is draining; another one will answer.'),
   upstream_rate_limited: row(429, 'rate_limit_error', true, 'upstream_rate_limited', 'Every eligible target answered 429.'),
   upstream_overloaded: row(503, 'overloaded_error', true, 'upstream_overloaded', 'Every eligible target is overloaded or still loading.'),
-  upstream_error: row(502, 'server_error', true, 'upstream_server_error', 'The target failed: reset, 5xx, a missing model or bytes that are no answer.'),
-  upstream_credentials_rejected: row(502, 'server_error', false, 'upstream_credentials_rejected', "The target refused the operator's credential or account. Not the client's key."),
-  upstream_timeout: row(504, 'server_error', true, 'upstream_timeout', 'A deadline passed; the message names the phase (connect, first token, idle, total).'),
-  upstream_stream_interrupted: row(502, 'server_error', true, 'upstream_stream_interrupted', 'The stream broke after content had been sent: an in-band error, never followed by [DONE].'),
+  upstream_error: row(
+    502,
+    'server_error',
+    true,
+    'upstream_server_error',
+    'The target failed: reset, 5xx, a missing model or bytes that are no answer.',
+  ),
+  upstream_credentials_rejected: row(
+    502,
+    'server_error',
+    false,
+    'upstream_credentials_rejected',
+    "The target refused the operator's credential or account. Not the client's key.",
+  ),
+  upstream_timeout: row(
+    504,
+    'server_error',
+    true,
+    'upstream_timeout',
+    'A deadline passed; the message names the phase (connect, first token, idle, total).',
+  ),
+  upstream_stream_interrupted: row(
+    502,
+    'server_error',
+    true,
+    'upstream_stream_interrupted',
+    'The stream broke after content had been sent: an in-band error, never followed by [DONE].',
+  ),
   client_disconnected: row(499, 'invalid_request_error', false, 'caller_disconnected', 'The client left. Only in logs and metrics.'),
   internal: row(500, 'server_error', false, 'proxy_internal', 'A bug of ours; the log has the stack under the request id.'),
 } satisfies Record<string, ErrorRow>
@@ -100,6 +184,12 @@ export const statusOf = (error: ApiError): number => error.status ?? ERRORS[erro
 /** OpenAI's error envelope, as UTF-8 JSON text: `{"error":{message,type,param,code,upstream?}}`. */
 export function errorEnvelope(error: ApiError): string {
   const { type } = ERRORS[error.code]
-  const body = { message: error.message, type, param: error.param ?? null, code: error.code, ...(error.upstream && { upstream: error.upstream }) }
+  const body = {
+    message: error.message,
+    type,
+    param: error.param ?? null,
+    code: error.code,
+    ...(error.upstream && { upstream: error.upstream }),
+  }
   return JSON.stringify({ error: body })
 }

@@ -19,10 +19,12 @@ export function explainFailure(error: unknown): string {
   if (error instanceof UsageError) return error.message
   if (!(error instanceof Error)) return String(error)
   const { code, port, path } = error as NodeJS.ErrnoException & { port?: number }
-  if (code === 'EADDRINUSE') return `port ${port} is in use. Stop what listens there, or choose another with --port, --admin-port or --metrics-port (${environmentTwin('port')}, …).`
+  if (code === 'EADDRINUSE')
+    return `port ${port} is in use. Stop what listens there, or choose another with --port, --admin-port or --metrics-port (${environmentTwin('port')}, …).`
   if (code === 'EACCES' && port !== undefined) return `port ${port} may not be opened by this user. Choose one above 1023 with --port.`
   if (code === 'EADDRNOTAVAIL') return 'the address given by --host is none of this machine.'
   if (code === 'ENOENT') return `${path ?? 'a file'} does not exist. Check the path.`
-  if (code === 'EACCES' || code === 'EISDIR' || code === 'EPERM') return `${path ?? 'a file'} cannot be read (${code}). Check its permissions.`
+  if (code === 'EACCES' || code === 'EISDIR' || code === 'EPERM')
+    return `${path ?? 'a file'} cannot be read (${code}). Check its permissions.`
   return error.message
 }

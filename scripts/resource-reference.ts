@@ -4,6 +4,8 @@ type Json = { [key: string]: unknown }
 
 const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
 
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
+
 const INTRODUCTION = `# Resources
 
 Generated from \`crds/*.yaml\` by \`scripts/generate.ts\`; do not edit. Bounds and rules stand in [../crds/README.md](../crds/README.md), things to copy in [../examples/](../examples/).
@@ -20,7 +22,7 @@ export function resourceReference(crds: readonly { kind: string; apiVersion: str
   const parts = crds.map(({ kind, apiVersion, schema }) => {
     const spec = isObject(schema['properties']) ? schema['properties']['spec'] : undefined
     const rows = isObject(spec) ? rowsOf(spec, 'spec') : []
-    return `## ${kind} (${apiVersion})\n\n${String(schema['description'] ?? '')}\n\n| field | type | default | |\n|---|---|---|---|\n${rows.join('\n')}\n`
+    return `## ${kind} (${apiVersion})\n\n${textOf(schema['description'])}\n\n| field | type | default | |\n|---|---|---|---|\n${rows.join('\n')}\n`
   })
   return [INTRODUCTION, ...parts].join('\n')
 }
@@ -40,7 +42,7 @@ function childrenOf(schema: Json, path: string): { name: string; at: string; chi
 
 function row(schema: Json, path: string, required: boolean): string {
   const fallback = schema['default'] === undefined ? (required ? '**required**' : '') : `\`${JSON.stringify(schema['default'])}\``
-  return `| \`${path}\` | ${typeOf(schema)} | ${fallback} | ${String(schema['description'] ?? '').replaceAll('|', '\\|').replaceAll('\n', ' ')} |`
+  return `| \`${path}\` | ${typeOf(schema)} | ${fallback} | ${textOf(schema['description']).replaceAll('|', '\\|').replaceAll('\n', ' ')} |`
 }
 
 function typeOf(schema: Json): string {
@@ -48,5 +50,5 @@ function typeOf(schema: Json): string {
   if (Array.isArray(schema['enum'])) return schema['enum'].map((value) => `\`${String(value)}\``).join(' ')
   if (type === 'array' && isObject(items)) return `list of ${typeOf(items)}`
   if (type === 'object' && isObject(schema['additionalProperties'])) return 'map'
-  return String(type ?? 'integer or string')
+  return textOf(type) || 'integer or string'
 }

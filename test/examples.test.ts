@@ -33,7 +33,17 @@ for (const file of readdirSync(FOLDER)) {
     live.apply(compiled)
     const [model] = compiled.models.values()
     const client = { name: undefined, namespace: model?.namespace ?? '' }
-    const facts = { route: 'chat', path: '/v1/chat/completions', asked: 'auto', stream: false, needs: ['chat'], promptTokens: 10, maxOutputTokens: undefined, headers: {}, client } as const
+    const facts = {
+      route: 'chat',
+      path: '/v1/chat/completions',
+      asked: 'auto',
+      stream: false,
+      needs: ['chat'],
+      promptTokens: 10,
+      maxOutputTokens: undefined,
+      headers: {},
+      client,
+    } as const
     const decision = decide({ facts, table: compiled, live, nowMs: 0, dice: 0.5, past: [] })
     assert.equal(decision.kind, 'send', JSON.stringify(decision))
   })

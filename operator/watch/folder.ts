@@ -41,7 +41,7 @@ export async function readFolder({
 }
 
 /** Where the field `at` of `object` ("LlamaModel namespace/name") stands, so that a Problem can be told with file and line. */
-export function locate(objects: HeldObjects, object: string, at: string): Location | undefined {
+function locate(objects: HeldObjects, object: string, at: string): Location | undefined {
   const held = objects.get(object)
   return held === undefined ? undefined : { file: held.file, line: held.document.lineOf(pathInFile(held, at)) }
 }

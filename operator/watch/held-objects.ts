@@ -44,7 +44,7 @@ export function holdObjects(previous: HeldObjects, loads: readonly FileLoad[]): 
   return { objects, problems }
 }
 
-export const objectKey = ({ kind, namespace, name }: LoadedDocument): string => `${kind} ${namespace}/${name}`
+const objectKey = ({ kind, namespace, name }: LoadedDocument): string => `${kind} ${namespace}/${name}`
 
 function nextGeneration(before: HeldObject | undefined, document: LoadedDocument): number {
   if (before === undefined) return 1

@@ -65,7 +65,7 @@ export function tableOf(names: readonly string[]): CompiledTable {
 export const PROMPT = 'the prompt, which nobody may log'
 const CLIENT = { name: 'team/key-of-ann', namespace: 'team' }
 
-export const FACTS: Facts = {
+const FACTS: Facts = {
   route: 'chat',
   path: '/v1/chat/completions',
   asked: 'auto',

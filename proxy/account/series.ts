@@ -1,7 +1,7 @@
 import type { Labels } from './readings.ts'
 
 /** The label value under which everything is counted that found no room. */
-export const OTHER = '_other'
+const OTHER = '_other'
 
 /** One value a label name, in the same order. */
 export type LabelValues<Names extends readonly string[]> = { readonly [K in keyof Names]: string }

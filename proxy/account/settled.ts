@@ -11,7 +11,8 @@ export const outcomeOf = ({ error }: RequestRecord): 'ok' | ErrorLabel => (error
  * From the request's arrival to the first content delta of its stream, failed attempts included. Undefined: no stream, or nothing of it
  * was sent.
  */
-export const firstTokenMsOf = ({ facts, ending }: RequestRecord): number | undefined => (facts?.stream === true ? ending?.firstTokenMs : undefined)
+export const firstTokenMsOf = ({ facts, ending }: RequestRecord): number | undefined =>
+  facts?.stream === true ? ending?.firstTokenMs : undefined
 
 /** The rule in force: the policy's rule that sent the request or refused it; "direct" for a model asked for by name; "none" before any. */
 export function ruleOf(ending: Ending | undefined): string {

@@ -6,8 +6,8 @@ import type { PastAttempt } from './input.ts'
 const MAX_WAIT_IN_PLACE_MS = 3000
 const BACK_OFF_BASE_MS = 100
 const BACK_OFF_MAX_MS = 2000
-export const DEFAULT_SAME_ENDPOINT = 1
-export const DEFAULT_TOTAL_ATTEMPTS = 6
+const DEFAULT_SAME_ENDPOINT = 1
+const DEFAULT_TOTAL_ATTEMPTS = 6
 
 export interface FailedAttempt {
   readonly failure: FailureClass

@@ -43,7 +43,8 @@ export class AddressPolicy {
   }
 }
 
-const denied = (hostname: string): Error => Object.assign(new Error(`the address of ${hostname} is denied by this installation`), { code: 'EADDRDENIED' })
+const denied = (hostname: string): Error =>
+  Object.assign(new Error(`the address of ${hostname} is denied by this installation`), { code: 'EADDRDENIED' })
 
 function blockList(cidrs: readonly string[]): BlockList {
   const list = new BlockList()

@@ -28,20 +28,48 @@ interface Row {
 }
 
 const words = (pattern: RegExp) => (said: Said) => pattern.test(said.words)
-const status = (...statuses: readonly number[]) => (said: Said) => statuses.includes(said.status)
+const status =
+  (...statuses: readonly number[]) =>
+  (said: Said) =>
+    statuses.includes(said.status)
 
 /**
  * Signals of engines and providers, most telling first: an error's code says more than its status (a 429 has four meanings).
  * Sources: the providers' API references and the engines' sources; each row has a case in `classify.test.ts`.
  */
 const ROWS: readonly Row[] = [
-  { class: 'CONTEXT', when: 'ContextLength', code: 'context_length_exceeded', fits: words(/context_length_exceeded|exceed_context_size|request_too_large/) },
-  { class: 'CONTEXT', when: 'ContextLength', code: 'context_length_exceeded', fits: (said) => [400, 413, 422].includes(said.status) && CONTEXT_TEXT.test(said.message) },
+  {
+    class: 'CONTEXT',
+    when: 'ContextLength',
+    code: 'context_length_exceeded',
+    fits: words(/context_length_exceeded|exceed_context_size|request_too_large/),
+  },
+  {
+    class: 'CONTEXT',
+    when: 'ContextLength',
+    code: 'context_length_exceeded',
+    fits: (said) => [400, 413, 422].includes(said.status) && CONTEXT_TEXT.test(said.message),
+  },
   { class: 'CONTENT', when: 'ContentFilter', code: 'content_filter', fits: words(/content_filter|content_policy|moderation/) },
-  { class: 'ENDPOINT_DISABLED', when: 'Unavailable', code: 'upstream_credentials_rejected', fits: words(/insufficient_quota|billing|credit_balance|enforced_spend_limit/) },
-  { class: 'CAPACITY', when: 'Overloaded', code: 'upstream_overloaded', fits: words(/overloaded|capacity_exceeded|slow_down|server_is_overloaded/) },
+  {
+    class: 'ENDPOINT_DISABLED',
+    when: 'Unavailable',
+    code: 'upstream_credentials_rejected',
+    fits: words(/insufficient_quota|billing|credit_balance|enforced_spend_limit/),
+  },
+  {
+    class: 'CAPACITY',
+    when: 'Overloaded',
+    code: 'upstream_overloaded',
+    fits: words(/overloaded|capacity_exceeded|slow_down|server_is_overloaded/),
+  },
   { class: 'MODEL_MISSING', when: 'Unavailable', code: 'upstream_error', fits: words(/model_not_found|resourcenotfound/) },
-  { class: 'MODEL_MISSING', when: 'Unavailable', code: 'upstream_error', fits: (said) => [400, 404].includes(said.status) && MODEL_TEXT.test(said.message) },
+  {
+    class: 'MODEL_MISSING',
+    when: 'Unavailable',
+    code: 'upstream_error',
+    fits: (said) => [400, 404].includes(said.status) && MODEL_TEXT.test(said.message),
+  },
   { class: 'ENDPOINT_DISABLED', when: 'Unavailable', code: 'upstream_credentials_rejected', fits: status(401, 402, 403) },
   { class: 'RATE_LIMIT', when: 'RateLimited', code: 'upstream_rate_limited', fits: status(429) },
   { class: 'CAPACITY', when: 'Overloaded', code: 'upstream_overloaded', fits: status(503, 529, 498) },
@@ -52,7 +80,8 @@ const ROWS: readonly Row[] = [
   { class: 'BAD_RESPONSE', when: 'ServerError', code: 'upstream_error', fits: () => true },
 ]
 
-const CONTEXT_TEXT = /(maximum|available) context (length|window|size)|context length is|prompt is too long|too many tokens|longer than the model/i
+const CONTEXT_TEXT =
+  /(maximum|available) context (length|window|size)|context length is|prompt is too long|too many tokens|longer than the model/i
 const MODEL_TEXT = /model ['"`]?[^ ]{1,200} ?(not found|does not exist|is not found)|try pulling it first/i
 
 /** Turns an upstream's answer that is no success (or hides an error in one) into a Failure. `body` is its text, at most 64 KiB. */
@@ -78,12 +107,15 @@ export function classifyAnswer(statusCode: number, headers: IncomingHttpHeaders,
 
 /** An error object found inside an answer of status 200, or in an event of its stream. Its own numeric code, if any, is the status. */
 export function classifyErrorObject(error: Json, headers: IncomingHttpHeaders, nowMs: number): Failure {
-  const inside = [error['code'], error['http_status_code'], error['status']].find((value) => typeof value === 'number' && value >= 400 && value < 600)
+  const inside = [error['code'], error['http_status_code'], error['status']].find(
+    (value) => typeof value === 'number' && value >= 400 && value < 600,
+  )
   return classifyAnswer(typeof inside === 'number' ? inside : 500, headers, JSON.stringify({ error }), nowMs)
 }
 
 const bySharedMessage: Partial<Record<Code, string>> = {
-  upstream_credentials_rejected: "The target refused the operator's credential or account. Whoever runs this endpoint must mend it; your own key is fine.",
+  upstream_credentials_rejected:
+    "The target refused the operator's credential or account. Whoever runs this endpoint must mend it; your own key is fine.",
   upstream_rate_limited: 'Every eligible target is rate limited. Wait as long as Retry-After says.',
   upstream_overloaded: 'Every eligible target is overloaded or still loading. Wait as long as Retry-After says.',
 }
@@ -107,7 +139,10 @@ function read(statusCode: number, body: string): Said {
   const type = first([error?.['type'], root?.['error_type'], error?.['status'], root?.['object'] === 'error' ? root['type'] : undefined])
   return {
     status: statusCode,
-    words: [code, type].filter((word) => word !== undefined).join(' ').toLowerCase(),
+    words: [code, type]
+      .filter((word) => word !== undefined)
+      .join(' ')
+      .toLowerCase(),
     message,
     code: code ?? null,
     type: type ?? null,
@@ -115,7 +150,8 @@ function read(statusCode: number, body: string): Said {
   }
 }
 
-const first = (values: readonly unknown[]): string | undefined => values.find((value): value is string => typeof value === 'string' && value !== '')
+const first = (values: readonly unknown[]): string | undefined =>
+  values.find((value): value is string => typeof value === 'string' && value !== '')
 /** An HTML page or a stack says nothing to a client; a short plain sentence does. */
 const plainText = (body: string): string => (body.length > 300 || /[<>]/.test(body) ? '' : body.trim())
 
@@ -153,11 +189,18 @@ const PHASE_TEXT: Record<Phase, string> = {
 }
 
 export function deadline(phase: Phase, cause: string): Failure {
-  return { class: 'OUR_DEADLINE', when: 'Timeout', code: 'upstream_timeout', message: PHASE_TEXT[phase], silent: phase !== 'idle', phase, cause }
+  return {
+    class: 'OUR_DEADLINE',
+    when: 'Timeout',
+    code: 'upstream_timeout',
+    message: PHASE_TEXT[phase],
+    silent: phase !== 'idle',
+    phase,
+    cause,
+  }
 }
 
 /** Bytes that are no answer of this route. */
 export function badResponse(message: string): Failure {
   return { class: 'BAD_RESPONSE', when: 'ServerError', code: 'upstream_error', message, silent: false, cause: message }
 }
-

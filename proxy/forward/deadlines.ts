@@ -1,5 +1,5 @@
-import type { CompiledEndpoint } from '../routing-table/compile.ts'
 import type { LatencyBook } from '../live/latency.ts'
+import type { CompiledEndpoint } from '../routing-table/compile.ts'
 import type { Deadlines } from './attempt.ts'
 
 const FIRST_TOKEN_MIN_MS = 5000
@@ -11,7 +11,12 @@ const IDLE_MS = 20_000
 const PATIENCE = 4
 
 /** The deadlines of one attempt: what the resource says, else four times what this model usually takes for a prompt of this size. */
-export function deadlinesFor({ model, backend: { timeouts } }: CompiledEndpoint, latency: LatencyBook, promptTokens: number, remainingMs: number): Deadlines {
+export function deadlinesFor(
+  { model, backend: { timeouts } }: CompiledEndpoint,
+  latency: LatencyBook,
+  promptTokens: number,
+  remainingMs: number,
+): Deadlines {
   const firstToken = latency.p95Ms(model, 'firstToken', promptTokens)
   const whole = latency.p95Ms(model, 'whole', promptTokens)
   return {
@@ -22,4 +27,5 @@ export function deadlinesFor({ model, backend: { timeouts } }: CompiledEndpoint,
   }
 }
 
-const adaptive = (p95Ms: number | undefined, minMs: number, unknownMs: number): number => (p95Ms === undefined ? unknownMs : Math.max(minMs, PATIENCE * p95Ms))
+const adaptive = (p95Ms: number | undefined, minMs: number, unknownMs: number): number =>
+  p95Ms === undefined ? unknownMs : Math.max(minMs, PATIENCE * p95Ms)

@@ -20,7 +20,10 @@ export interface Decoder {
 }
 
 /** Undefined = the coding is unknown. The decoded bytes come by `onData`, the end or a broken encoding by `onEnd`. */
-export function decoderFor(coding: string, to: { onData: (chunk: Buffer) => void; onDrain: () => void; onEnd: (error: Error | undefined) => void }): Decoder | undefined {
+export function decoderFor(
+  coding: string,
+  to: { onData: (chunk: Buffer) => void; onDrain: () => void; onEnd: (error: Error | undefined) => void },
+): Decoder | undefined {
   const name = coding.trim().toLowerCase()
   if (!isCoding(name)) return undefined
   const stream = DECODERS[name]()

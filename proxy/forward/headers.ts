@@ -5,10 +5,24 @@ import type { CompiledEndpoint } from '../routing-table/compile.ts'
 const PASSED_ON = ['accept', 'user-agent', 'traceparent', 'tracestate', 'openai-beta', 'x-session-id'] as const
 
 /** What of an engine's head the client gets to see, besides its content type. */
-const PASSED_BACK = ['openai-processing-ms', 'openai-version', 'x-ratelimit-limit-requests', 'x-ratelimit-limit-tokens', 'x-ratelimit-remaining-requests', 'x-ratelimit-remaining-tokens', 'x-ratelimit-reset-requests', 'x-ratelimit-reset-tokens'] as const
+const PASSED_BACK = [
+  'openai-processing-ms',
+  'openai-version',
+  'x-ratelimit-limit-requests',
+  'x-ratelimit-limit-tokens',
+  'x-ratelimit-remaining-requests',
+  'x-ratelimit-remaining-tokens',
+  'x-ratelimit-reset-requests',
+  'x-ratelimit-reset-tokens',
+] as const
 
 /** The head of one attempt, as a raw list. The backend's own credential is the only one on it. */
-export function upstreamHeaders(client: IncomingHttpHeaders, { backend }: CompiledEndpoint, requestId: string, credential: string | undefined): string[] {
+export function upstreamHeaders(
+  client: IncomingHttpHeaders,
+  { backend }: CompiledEndpoint,
+  requestId: string,
+  credential: string | undefined,
+): string[] {
   const head = ['content-type', 'application/json', 'accept-encoding', 'identity', 'x-request-id', requestId]
   for (const name of PASSED_ON) {
     const value = client[name]

@@ -26,7 +26,7 @@ function resetMs(headers: IncomingHttpHeaders, nowMs: number): number | undefine
 }
 
 /** RFC 3339 or HTTP date, epoch seconds, seconds, or Go's "1m0.5s". */
-export function parseReset(text: string, nowMs: number): number | undefined {
+function parseReset(text: string, nowMs: number): number | undefined {
   const value = text.trim()
   if (/^[0-9]+([.][0-9]+)?$/.test(value)) return Number(value) > 1e9 ? Number(value) * 1000 - nowMs : Number(value) * 1000
   if (/^([0-9.]+(h|ms|m|s))+$/.test(value)) {
@@ -41,4 +41,5 @@ function numberOf(value: string | string[] | undefined): number | undefined {
   return Number.isFinite(number) && number >= 0 ? number : undefined
 }
 
-const bounded = (ms: number | undefined): number | undefined => (ms === undefined || Number.isNaN(ms) ? undefined : Math.min(Math.max(0, ms), MAX_MS))
+const bounded = (ms: number | undefined): number | undefined =>
+  ms === undefined || Number.isNaN(ms) ? undefined : Math.min(Math.max(0, ms), MAX_MS)

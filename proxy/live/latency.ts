@@ -1,7 +1,7 @@
 import type { Ref } from '../routing-table/v1.ts'
 
 /** Upper bounds of the prompt-size buckets, in estimated tokens. The last one is open. */
-export const PROMPT_BUCKETS: readonly number[] = [512, 2048, 8192, 32_768]
+const PROMPT_BUCKETS: readonly number[] = [512, 2048, 8192, 32_768]
 const KEPT = 64
 const ENOUGH = 20
 
@@ -34,7 +34,7 @@ export class LatencyBook {
   }
 }
 
-export function bucketOf(promptTokens: number): number {
+function bucketOf(promptTokens: number): number {
   const index = PROMPT_BUCKETS.findIndex((bound) => promptTokens <= bound)
   return index === -1 ? PROMPT_BUCKETS.length : index
 }

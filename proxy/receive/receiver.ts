@@ -4,7 +4,9 @@
  */
 import { type CompiledTable, compileTable, parseTable, type RoutingTable } from '../routing-table/index.ts'
 
-export type Received = { readonly kind: 'applied'; readonly table: CompiledTable } | { readonly kind: 'refused'; readonly errors: readonly string[] }
+export type Received =
+  | { readonly kind: 'applied'; readonly table: CompiledTable }
+  | { readonly kind: 'refused'; readonly errors: readonly string[] }
 
 const EMPTY: RoutingTable = { version: 1, epoch: 0, seq: 0, models: [], policies: [], endpointSets: [], credentials: [], clientKeys: [] }
 const MAX_ERRORS = 20

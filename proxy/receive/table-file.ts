@@ -10,7 +10,9 @@ export class TableFile {
   readonly #path: string
   readonly #receiver: Receiver
   readonly #onChange = (): void => {
-    this.#reading = this.#reading.then(() => this.#read()).catch((error: unknown) => this.#receiver.refuse(`${this.#path}: ${error instanceof Error ? error.message : String(error)}`))
+    this.#reading = this.#reading
+      .then(() => this.#read())
+      .catch((error: unknown) => this.#receiver.refuse(`${this.#path}: ${error instanceof Error ? error.message : String(error)}`))
   }
   #reading: Promise<void> = Promise.resolve()
 

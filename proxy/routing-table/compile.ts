@@ -89,9 +89,13 @@ function compileModel(entry: Model, sets: ReadonlyMap<string, readonly Endpoint[
   const backends = [...entry.backends].sort((a, b) => a.priority - b.priority)
   const endpoints = backends.flatMap((backend) => {
     const found = sets.get(`${entry.ref} ${backend.name}`) ?? []
-    return found.map(({ id, origin, basePath }) => Object.freeze({ id, origin, basePath, model: entry.ref, backend, weight: backend.weight / found.length }))
+    return found.map(({ id, origin, basePath }) =>
+      Object.freeze({ id, origin, basePath, model: entry.ref, backend, weight: backend.weight / found.length }),
+    )
   })
-  const aliasUpstream = new Map(entry.aliases.flatMap(({ name, upstreamModel }) => (upstreamModel === undefined ? [] : [[name, upstreamModel] as const])))
+  const aliasUpstream = new Map(
+    entry.aliases.flatMap(({ name, upstreamModel }) => (upstreamModel === undefined ? [] : [[name, upstreamModel] as const])),
+  )
   return Object.freeze({ entry, ...splitRef(entry.ref), endpoints: Object.freeze(endpoints), aliasUpstream })
 }
 
@@ -101,11 +105,16 @@ function compilePolicy(entry: Policy, models: ReadonlyMap<Ref, CompiledModel>): 
       const model = models.get(ref)
       return model === undefined ? [] : [Object.freeze({ model, weight })]
     })
-  const rules = entry.rules.map((rule) => Object.freeze({ entry: rule, targets: resolve(rule.targets), fallbackTargets: resolve(rule.fallback.targets) }))
+  const rules = entry.rules.map((rule) =>
+    Object.freeze({ entry: rule, targets: resolve(rule.targets), fallbackTargets: resolve(rule.fallback.targets) }),
+  )
   return Object.freeze({ entry, ...splitRef(entry.ref), rules: Object.freeze(rules) })
 }
 
-function compileClaims(models: ReadonlyMap<Ref, CompiledModel>, policies: ReadonlyMap<Ref, CompiledPolicy>): ReadonlyMap<string, readonly Claim[]> {
+function compileClaims(
+  models: ReadonlyMap<Ref, CompiledModel>,
+  policies: ReadonlyMap<Ref, CompiledPolicy>,
+): ReadonlyMap<string, readonly Claim[]> {
   const claims = new Map<string, Claim[]>()
   const add = (name: string, claim: Claim): void => {
     const list = claims.get(name)
@@ -135,7 +144,9 @@ export function resolveName(table: CompiledTable, name: string, clientNamespace:
   const slash = name.indexOf('/')
   if (slash <= 0) return undefined
   const namespace = name.slice(0, slash)
-  return table.claims.get(name.slice(slash + 1))?.find((claim) => claim.namespace === namespace && mayUse(claim.access, namespace, clientNamespace))
+  return table.claims
+    .get(name.slice(slash + 1))
+    ?.find((claim) => claim.namespace === namespace && mayUse(claim.access, namespace, clientNamespace))
 }
 
 /** All names a client may send, each once, in table order. */

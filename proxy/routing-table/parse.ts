@@ -1,12 +1,4 @@
-import {
-  CAPABILITIES,
-  ENDPOINT_STRATEGIES,
-  ENGINES,
-  FALLBACK_CLASSES,
-  type RoutingTable,
-  STRATEGIES,
-  TABLE_VERSION,
-} from './v1.ts'
+import { CAPABILITIES, ENDPOINT_STRATEGIES, ENGINES, FALLBACK_CLASSES, type RoutingTable, STRATEGIES, TABLE_VERSION } from './v1.ts'
 
 /** Table versions this program reads. */
 export const READS_VERSIONS: readonly number[] = [TABLE_VERSION]
@@ -38,7 +30,8 @@ const matching =
 const number =
   (min: number, max: number): Check =>
   (value, pointer, errors) => {
-    if (typeof value !== 'number' || !(value >= min && value <= max)) errors.push({ pointer, message: `must be a number from ${min} to ${max}` })
+    if (typeof value !== 'number' || !(value >= min && value <= max))
+      errors.push({ pointer, message: `must be a number from ${min} to ${max}` })
   }
 
 const flag: Check = (value, pointer, errors) => {
@@ -56,7 +49,7 @@ const list =
   (value, pointer, errors) => {
     if (!Array.isArray(value)) errors.push({ pointer, message: 'must be a list' })
     else if (value.length > maxItems) errors.push({ pointer, message: `must have at most ${maxItems} items` })
-    else value.forEach((entry, index) => item(entry, `${pointer}/${index}`, errors))
+    else for (const [index, entry] of value.entries()) item(entry, `${pointer}/${index}`, errors)
   }
 
 /** An object with exactly these fields; those whose name ends in "?" may be absent. */
@@ -109,10 +102,20 @@ const backend = object({
   'capabilities?': capabilities,
   'contextWindowTokens?': tokens,
   'maxOutput?': object({ tokens, 'onExceed?': oneOf(['Clamp', 'Refuse']) }),
-  health: object({ 'path?': text(256), 'intervalMs?': ms, 'timeoutMs?': ms, 'healthyAfter?': number(1, 100), 'unhealthyAfter?': number(1, 100) }),
+  health: object({
+    'path?': text(256),
+    'intervalMs?': ms,
+    'timeoutMs?': ms,
+    'healthyAfter?': number(1, 100),
+    'unhealthyAfter?': number(1, 100),
+  }),
   signals: object({ 'path?': text(256), 'intervalMs?': ms, 'staleAfterMs?': ms }),
   timeouts: object({ 'connectMs?': ms, 'firstTokenMs?': ms, 'streamIdleMs?': ms, 'totalMs?': ms }),
-  'auth?': object({ header: matching(/^[!#$%&'*+.^_|~0-9a-z-]{1,64}$/, 'a lower-case header name'), scheme: text(64), credentials: list(text(300), 8) }),
+  'auth?': object({
+    header: matching(/^[!#$%&'*+.^_|~0-9a-z-]{1,64}$/, 'a lower-case header name'),
+    scheme: text(64),
+    credentials: list(text(300), 8),
+  }),
   headers: list(object({ name: text(64), value: text(256) }), 16),
   probed: flag,
   simulated: flag,
@@ -153,7 +156,11 @@ const rule = object({
 })
 
 const origin = matching(/^https?:\/\/[^/\s@]{1,255}$/, 'an origin such as http://host:8000')
-const endpoint = object({ id: matching(/^[a-z0-9-]{1,64}$/, 'an opaque id'), origin, basePath: matching(/^(\/[!-~]{0,1023})?$/, 'a path without a trailing slash') })
+const endpoint = object({
+  id: matching(/^[a-z0-9-]{1,64}$/, 'an opaque id'),
+  origin,
+  basePath: matching(/^(\/[!-~]{0,1023})?$/, 'a path without a trailing slash'),
+})
 
 const table = object({
   version: any,
@@ -164,7 +171,12 @@ const table = object({
   endpointSets: list(object({ model: ref, backend: text(63), endpoints: list(endpoint, 10_000) })),
   credentials: list(object({ id: text(300), value: text(65_536) })),
   clientKeys: list(
-    object({ client: text(127), namespace: text(63), sha256: matching(/^[0-9a-f]{64}$/, 'a SHA-256 in hex'), 'expiresAtMs?': number(0, MAX_INTEGER) }),
+    object({
+      client: text(127),
+      namespace: text(63),
+      sha256: matching(/^[0-9a-f]{64}$/, 'a SHA-256 in hex'),
+      'expiresAtMs?': number(0, MAX_INTEGER),
+    }),
   ),
 })
 

@@ -144,7 +144,10 @@ export interface Fallback {
   targets: readonly Target[]
 }
 
-export type HeaderMatch = { type: 'Exact'; name: string; value: string } | { type: 'Prefix'; name: string; value: string } | { type: 'Present'; name: string }
+export type HeaderMatch =
+  | { type: 'Exact'; name: string; value: string }
+  | { type: 'Prefix'; name: string; value: string }
+  | { type: 'Present'; name: string }
 
 /** Inside one match all of it must hold. Header names are lower case. */
 export interface Match {

@@ -43,7 +43,12 @@ export function adminApp(shown: Shown, withMetrics: boolean): Express {
   if (withMetrics) addHealth(app, shown)
   app.get('/debug/table', (_request, response) => void response.json({ table: redacted(shown.table()), ...shown.source() }))
   app.get('/debug/endpoints', (_request, response) => void response.json({ endpoints: endpoints(shown) }))
-  app.use((_request, response) => void response.status(404).json({ error: `Paths here: /debug/table /debug/endpoints${withMetrics ? ' /metrics /healthz /readyz /startupz' : ''}` }))
+  app.use(
+    (_request, response) =>
+      void response
+        .status(404)
+        .json({ error: `Paths here: /debug/table /debug/endpoints${withMetrics ? ' /metrics /healthz /readyz /startupz' : ''}` }),
+  )
   return app
 }
 
@@ -55,7 +60,11 @@ function bare(): Express {
 }
 
 function addHealth(app: Express, { health, metrics }: Shown): void {
-  const answer = (response: Response, because: string | undefined): void => void response.status(because === undefined ? 200 : 503).type('text/plain').send(`${because ?? 'ok'}\n`)
+  const answer = (response: Response, because: string | undefined): void =>
+    void response
+      .status(because === undefined ? 200 : 503)
+      .type('text/plain')
+      .send(`${because ?? 'ok'}\n`)
   app.get('/healthz', (_request, response) => answer(response, undefined))
   app.get('/startupz', (_request, response) => answer(response, health.started() ? undefined : 'starting'))
   app.get('/readyz', (_request, response) => answer(response, health.notReadyBecause()))

@@ -19,15 +19,23 @@ const MAX_KEY_LENGTH = 4096
  * Who asks. Keys come as `Authorization: Bearer …` or `x-api-key`. Only digests are compared: the look-up key is the SHA-256 of what was
  * sent, so neither its time nor a dump of the table tells anything of a key. With mode Off credentials are not even read.
  */
-export function authenticate(headers: IncomingHttpHeaders, table: CompiledTable, settings: AuthSettings, nowMs: number): { client: Client } | { error: ApiError } {
+export function authenticate(
+  headers: IncomingHttpHeaders,
+  table: CompiledTable,
+  settings: AuthSettings,
+  nowMs: number,
+): { client: Client } | { error: ApiError } {
   const anonymous = { client: { name: undefined, namespace: settings.anonymousNamespace } }
   if (settings.mode === 'Off') return anonymous
   const key = presentedKey(headers)
-  if (key === undefined) return settings.mode === 'Optional' ? anonymous : refused('A key is required: send it as "Authorization: Bearer KEY".')
+  if (key === undefined)
+    return settings.mode === 'Optional' ? anonymous : refused('A key is required: send it as "Authorization: Bearer KEY".')
   const digest = hash('sha256', key, 'hex')
   const found = key.length <= MAX_KEY_LENGTH ? table.clientKeys.get(digest) : undefined
-  if (found === undefined || !timingSafeEqual(Buffer.from(found.sha256), Buffer.from(digest))) return refused('This key is not known here. Ask whoever runs this endpoint for one.')
-  if (found.expiresAtMs !== undefined && found.expiresAtMs <= nowMs) return refused('This key has expired. Ask whoever runs this endpoint for a new one.')
+  if (found === undefined || !timingSafeEqual(Buffer.from(found.sha256), Buffer.from(digest)))
+    return refused('This key is not known here. Ask whoever runs this endpoint for one.')
+  if (found.expiresAtMs !== undefined && found.expiresAtMs <= nowMs)
+    return refused('This key has expired. Ask whoever runs this endpoint for a new one.')
   return { client: { name: found.client, namespace: found.namespace } }
 }
 

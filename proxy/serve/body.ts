@@ -53,7 +53,16 @@ export function readBody(request: IncomingMessage, limits: BodyLimits, held: Hel
     }
     const onData = (chunk: Buffer): void => {
       if (size + chunk.length > limits.maxBytes) return end(tooLarge(limits.maxBytes))
-      if (!held.take(chunk.length)) return end({ kind: 'error', error: { code: 'overloaded', message: 'Too many request bodies are held at the moment. Try again shortly.', retryAfterMs: 1000, shouldRetry: true } })
+      if (!held.take(chunk.length))
+        return end({
+          kind: 'error',
+          error: {
+            code: 'overloaded',
+            message: 'Too many request bodies are held at the moment. Try again shortly.',
+            retryAfterMs: 1000,
+            shouldRetry: true,
+          },
+        })
       size += chunk.length
       chunks.push(chunk)
     }
@@ -71,7 +80,13 @@ export function readBody(request: IncomingMessage, limits: BodyLimits, held: Hel
 
 const tooLarge = (maxBytes: number): ReadBody => ({
   kind: 'error',
-  error: { code: 'payload_too_large', message: `The body is larger than ${maxBytes} bytes, the limit here. Send less, or refer to files by URL.` },
+  error: {
+    code: 'payload_too_large',
+    message: `The body is larger than ${maxBytes} bytes, the limit here. Send less, or refer to files by URL.`,
+  },
 })
 
-const slow = (timeoutMs: number): ApiError => ({ code: 'request_timeout', message: `The body was not complete within ${Math.round(timeoutMs / 1000)} s.` })
+const slow = (timeoutMs: number): ApiError => ({
+  code: 'request_timeout',
+  message: `The body was not complete within ${Math.round(timeoutMs / 1000)} s.`,
+})

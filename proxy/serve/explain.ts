@@ -34,7 +34,14 @@ export function explain(question: ExplainQuestion): { explanation: Explanation }
   const facts = { route: dialect.route, path: dialect.path, asked, stream, needs, promptTokens, maxOutputTokens, client }
   const decision = decide({ facts: { ...facts, headers }, table, live, nowMs, dice, past: [] })
   const { epoch, seq } = table.table
-  return { explanation: { table: { epoch, seq }, facts, decision: shown(decision, client.namespace), candidates: shownCandidates(decision.candidates, client.namespace) } }
+  return {
+    explanation: {
+      table: { epoch, seq },
+      facts,
+      decision: shown(decision, client.namespace),
+      candidates: shownCandidates(decision.candidates, client.namespace),
+    },
+  }
 }
 
 function shown(decision: ReturnType<typeof decide>, clientNamespace: string): Readonly<Record<string, unknown>> {

@@ -26,7 +26,8 @@ const OPTIONS = {
   connectionsCheckingInterval: CHECK_MS,
   noDelay: true,
   requireHostHeader: false,
-  shouldUpgradeCallback: ({ url, headers }: IncomingMessage): boolean => url?.startsWith('/upstream/') === true && headers.upgrade?.toLowerCase() === 'websocket',
+  shouldUpgradeCallback: ({ url, headers }: IncomingMessage): boolean =>
+    url?.startsWith('/upstream/') === true && headers.upgrade?.toLowerCase() === 'websocket',
 } satisfies ServerOptions
 
 export interface Handlers {
@@ -47,7 +48,9 @@ export class Listener {
     this.server = createServer(OPTIONS, (request, response) => this.#serve(request, response))
     this.server.maxConnections = MAX_SOCKETS
     this.server.on('clientError', answerClientError)
-    this.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => sendError(response, UNMET, requestIdOf(request.headers)))
+    this.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) =>
+      sendError(response, UNMET, requestIdOf(request.headers)),
+    )
     this.server.on('upgrade', handlers.upgrade)
   }
 
@@ -69,22 +72,39 @@ export class Listener {
     this.#requests++
     response.on('close', () => this.#requests--)
     if (this.#draining) response.shouldKeepAlive = false
-    if (request.headers.host === undefined && request.httpVersion === '1.1') return sendError(response, HOSTLESS, requestIdOf(request.headers), ['connection', 'close'])
+    if (request.headers.host === undefined && request.httpVersion === '1.1')
+      return sendError(response, HOSTLESS, requestIdOf(request.headers), ['connection', 'close'])
     const dialect = DIALECTS.get(pathOf(request.url ?? '/'))
     if (dialect === undefined) {
       this.#handlers.other(request, response)
       return
     }
-    if (request.method !== 'POST') return sendError(response, { code: 'method_not_allowed', message: `${String(request.method)} is not allowed here. Use POST.` }, requestIdOf(request.headers), ['allow', 'POST'])
+    if (request.method !== 'POST')
+      return sendError(
+        response,
+        { code: 'method_not_allowed', message: `${String(request.method)} is not allowed here. Use POST.` },
+        requestIdOf(request.headers),
+        ['allow', 'POST'],
+      )
     if (this.#requests > MAX_REQUESTS) return sendError(response, BUSY, requestIdOf(request.headers))
-    serveInference(this.#handlers.serving, request, response, dialect).catch((error: unknown) => this.#handlers.serving.onBug(error, requestIdOf(request.headers)))
+    serveInference(this.#handlers.serving, request, response, dialect).catch((error: unknown) =>
+      this.#handlers.serving.onBug(error, requestIdOf(request.headers)),
+    )
   }
 }
 
-const BUSY: ApiError = { code: 'overloaded', message: 'This proxy serves as many requests as it can. Try again shortly.', retryAfterMs: 1000, shouldRetry: true }
+const BUSY: ApiError = {
+  code: 'overloaded',
+  message: 'This proxy serves as many requests as it can. Try again shortly.',
+  retryAfterMs: 1000,
+  shouldRetry: true,
+}
 
 const HOSTLESS: ApiError = { code: 'invalid_value', message: 'The request has no Host header, which HTTP/1.1 asks for.' }
-const UNMET: ApiError = { code: 'invalid_value', message: 'Of all expectations only "100-continue" is met here. Leave the Expect header out.' }
+const UNMET: ApiError = {
+  code: 'invalid_value',
+  message: 'Of all expectations only "100-continue" is met here. Leave the Expect header out.',
+}
 
 /** Resolves with the port once it listens; rejects when it cannot. */
 export function listening(server: Server, port: number, host: string): Promise<number> {
@@ -109,13 +129,16 @@ function answerClientError(error: Error & { code?: string; bytesParsed?: number 
   const answer = clientError(error.code)
   const body = errorEnvelope(answer)
   const status = statusOf(answer)
-  socket.end(`HTTP/1.1 ${status} ${REASONS[status] ?? 'Bad Request'}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nx-should-retry: false\r\nx-request-id: none\r\nconnection: close\r\n\r\n${body}`)
+  socket.end(
+    `HTTP/1.1 ${status} ${REASONS[status] ?? 'Bad Request'}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nx-should-retry: false\r\nx-request-id: none\r\nconnection: close\r\n\r\n${body}`,
+  )
 }
 
 const REASONS: Readonly<Record<number, string>> = { 400: 'Bad Request', 408: 'Request Timeout', 431: 'Request Header Fields Too Large' }
 
 function clientError(code: string | undefined): ApiError {
-  if (code === 'HPE_HEADER_OVERFLOW') return { code: 'headers_too_large', message: `The request head is larger than ${MAX_HEAD_BYTES} bytes. Send fewer or shorter headers.` }
+  if (code === 'HPE_HEADER_OVERFLOW')
+    return { code: 'headers_too_large', message: `The request head is larger than ${MAX_HEAD_BYTES} bytes. Send fewer or shorter headers.` }
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return { code: 'request_timeout', message: 'The request head was not complete in time.' }
   return { code: 'invalid_value', message: 'The bytes sent are no valid HTTP/1.1 request.' }
 }

@@ -18,7 +18,8 @@ const row = (id: string, claim: Claim): ModelRow => ({
 })
 
 /** Every name the client may send, virtual ones and aliases too. */
-export const listModels = (table: CompiledTable, clientNamespace: string): ModelRow[] => visibleNames(table, clientNamespace).map(({ name, claim }) => row(name, claim))
+export const listModels = (table: CompiledTable, clientNamespace: string): ModelRow[] =>
+  visibleNames(table, clientNamespace).map(({ name, claim }) => row(name, claim))
 
 export function findModel(table: CompiledTable, name: string, clientNamespace: string): ModelRow | undefined {
   const claim = resolveName(table, name, clientNamespace)

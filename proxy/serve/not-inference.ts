@@ -20,22 +20,38 @@ export function notInference(serving: Serving, passthrough: (request: Request, r
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
-  const route = (handler: Handler) => async (request: Request, response: Response): Promise<void> => {
-    const who = authenticate(request.headers, serving.table(), serving.auth, serving.now())
-    if ('error' in who) fail(response, who.error)
-    else await handler(request, response, who.client)
-  }
+  const route =
+    (handler: Handler) =>
+    async (request: Request, response: Response): Promise<void> => {
+      const who = authenticate(request.headers, serving.table(), serving.auth, serving.now())
+      if ('error' in who) fail(response, who.error)
+      else await handler(request, response, who.client)
+    }
   app.use((request, response, next) => {
     response.setHeader('x-request-id', requestIdOf(request.headers))
     next()
   })
-  app.get('/v1/models', route((_request, response, client) => void response.json({ object: 'list', data: listModels(serving.table(), client.namespace) })))
-  app.get('/v1/models/*id', route((request, response, client) => oneModel(serving, request, response, client)))
-  app.post('/v1/route\\:explain', route((request, response, client) => explainRoute(serving, request, response, client)))
+  app.get(
+    '/v1/models',
+    route((_request, response, client) => void response.json({ object: 'list', data: listModels(serving.table(), client.namespace) })),
+  )
+  app.get(
+    '/v1/models/*id',
+    route((request, response, client) => oneModel(serving, request, response, client)),
+  )
+  app.post(
+    '/v1/route\\:explain',
+    route((request, response, client) => explainRoute(serving, request, response, client)),
+  )
   app.all(['/v1/models', '/v1/models/*id'], (request, response) => wrongMethod(request, response, 'GET, HEAD'))
   app.all('/v1/route\\:explain', (request, response) => wrongMethod(request, response, 'POST'))
   app.use('/upstream/:model', route(passthrough))
-  app.use((request, response) => fail(response, { code: 'not_found', message: `Nothing is served at ${request.method} ${shortened(request.path)}. docs/http.md lists the paths.` }))
+  app.use((request, response) =>
+    fail(response, {
+      code: 'not_found',
+      message: `Nothing is served at ${request.method} ${shortened(request.path)}. docs/http.md lists the paths.`,
+    }),
+  )
   app.use((error: unknown, _request: Request, response: Response, _next: NextFunction) => {
     if (error instanceof URIError) return fail(response, { code: 'not_found', message: 'The path has a broken percent encoding.' })
     serving.onBug(error, String(response.getHeader('x-request-id')))
@@ -58,7 +74,12 @@ function oneModel(serving: Serving, request: Request, response: Response, client
   const { id } = request.params
   const name = Array.isArray(id) ? id.join('/') : String(id)
   const found = findModel(serving.table(), name, client.namespace)
-  if (found === undefined) fail(response, { code: 'model_not_found', message: `No model "${shortened(name)}" is served to you. GET /v1/models lists what you may use.`, param: 'model' })
+  if (found === undefined)
+    fail(response, {
+      code: 'model_not_found',
+      message: `No model "${shortened(name)}" is served to you. GET /v1/models lists what you may use.`,
+      param: 'model',
+    })
   else response.json(found)
 }
 
@@ -66,13 +87,23 @@ function oneModel(serving: Serving, request: Request, response: Response, client
 async function explainRoute(serving: Serving, request: Request, response: Response, client: Client): Promise<void> {
   const path = typeof request.query['path'] === 'string' ? request.query['path'] : chat.path
   const dialect = DIALECTS.get(path)
-  if (dialect === undefined) return fail(response, { code: 'invalid_value', message: `"path" must be one of ${[...DIALECTS.keys()].join(', ')}.`, param: 'path' })
+  if (dialect === undefined)
+    return fail(response, { code: 'invalid_value', message: `"path" must be one of ${[...DIALECTS.keys()].join(', ')}.`, param: 'path' })
   const read = await readBody(request, serving.body, serving.held)
   if (read.kind === 'gone') return
   if (read.kind === 'error') return fail(response, read.error)
   try {
     const { live, now, dice, table } = serving
-    const result = explain({ bytes: read.bytes, headers: request.headers, client, dialect, table: table(), live, nowMs: now(), dice: dice() })
+    const result = explain({
+      bytes: read.bytes,
+      headers: request.headers,
+      client,
+      dialect,
+      table: table(),
+      live,
+      nowMs: now(),
+      dice: dice(),
+    })
     if ('error' in result) fail(response, result.error)
     else response.json(result.explanation)
   } finally {

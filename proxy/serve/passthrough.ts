@@ -21,7 +21,17 @@ import { sendError } from './respond.ts'
 const PREFIX = /^\/upstream\/([^/?]+)(\/[^?]*)?(\?.*)?$/
 const MAX_SOCKETS = 256
 /** Credentials of the client, and what concerns one connection only. */
-const STRIPPED = ['authorization', 'x-api-key', 'cookie', 'proxy-authorization', 'expect', 'forwarded', 'x-forwarded-for', 'x-llama-swap-debug', 'x-llama-swap-timeout']
+const STRIPPED = [
+  'authorization',
+  'x-api-key',
+  'cookie',
+  'proxy-authorization',
+  'expect',
+  'forwarded',
+  'x-forwarded-for',
+  'x-llama-swap-debug',
+  'x-llama-swap-timeout',
+]
 
 interface Destination {
   readonly endpoint: CompiledEndpoint
@@ -35,7 +45,10 @@ export interface Passthrough {
 }
 
 export function passthrough(serving: Serving, addresses: AddressPolicy): Passthrough {
-  const agents = { 'http:': new Agent({ keepAlive: true, maxSockets: MAX_SOCKETS, lookup: addresses.lookup }), 'https:': new TlsAgent({ keepAlive: true, maxSockets: MAX_SOCKETS, lookup: addresses.lookup }) }
+  const agents = {
+    'http:': new Agent({ keepAlive: true, maxSockets: MAX_SOCKETS, lookup: addresses.lookup }),
+    'https:': new TlsAgent({ keepAlive: true, maxSockets: MAX_SOCKETS, lookup: addresses.lookup }),
+  }
   const destinations = new WeakMap<IncomingMessage, Destination>()
   const of = (request: IncomingMessage): Destination => {
     const destination = destinations.get(request)
@@ -47,7 +60,8 @@ export function passthrough(serving: Serving, addresses: AddressPolicy): Passthr
     const { endpoint, credential } = of(request)
     for (const { name, value } of endpoint.backend.headers) outgoing.setHeader(name, value)
     const { auth } = endpoint.backend
-    if (auth !== undefined && credential !== undefined) outgoing.setHeader(auth.header, auth.scheme === '' ? credential : `${auth.scheme} ${credential}`)
+    if (auth !== undefined && credential !== undefined)
+      outgoing.setHeader(auth.header, auth.scheme === '' ? credential : `${auth.scheme} ${credential}`)
   }
   const proxyTo = (protocol: 'http:' | 'https:'): ReturnType<typeof createProxyMiddleware> =>
     createProxyMiddleware({
@@ -66,7 +80,8 @@ export function passthrough(serving: Serving, addresses: AddressPolicy): Passthr
       ],
     })
   const proxies = { 'http:': proxyTo('http:'), 'https:': proxyTo('https:') }
-  const proxyFor = ({ endpoint }: Destination): ReturnType<typeof createProxyMiddleware> => proxies[endpoint.origin.startsWith('https:') ? 'https:' : 'http:']
+  const proxyFor = ({ endpoint }: Destination): ReturnType<typeof createProxyMiddleware> =>
+    proxies[endpoint.origin.startsWith('https:') ? 'https:' : 'http:']
 
   return {
     serve(request, response, client) {
@@ -76,7 +91,9 @@ export function passthrough(serving: Serving, addresses: AddressPolicy): Passthr
       const guard = serving.live.take(found.endpoint.id)
       response.on('close', () => guard.release())
       request.url = request.originalUrl
-      void proxyFor(found)(request, response, () => fail(response, { code: 'not_found', message: 'The pass-through did not take this request.' }))
+      void proxyFor(found)(request, response, () =>
+        fail(response, { code: 'not_found', message: 'The pass-through did not take this request.' }),
+      )
     },
     upgrade(request, socket, head) {
       const who = authenticate(request.headers, serving.table(), serving.auth, serving.now())
@@ -103,12 +120,23 @@ function destinationOf(serving: Serving, addresses: AddressPolicy, url: string, 
   const name = decoded(encoded)
   const claim = name === undefined ? undefined : resolveName(serving.table(), name, client.namespace)
   if (claim?.kind !== 'model' || !claim.model.entry.passthrough.enabled) {
-    return { error: { code: 'model_not_found', message: 'No model of this name has a pass-through here. Its resource must say passthrough.enabled.', param: 'model' } }
+    return {
+      error: {
+        code: 'model_not_found',
+        message: 'No model of this name has a pass-through here. Its resource must say passthrough.enabled.',
+        param: 'model',
+      },
+    }
   }
   const { model } = claim
   const input = { live: serving.live, nowMs: serving.now() }
-  const ready = model.endpoints.filter(({ id, origin }) => serving.live.endpoint(id).ready !== false && addresses.refusal(new URL(origin).hostname) === undefined)
-  if (ready.length === 0) return { error: { code: 'no_available_target', message: `No endpoint of "${name}" can take requests.`, retryAfterMs: 5000, shouldRetry: true } }
+  const ready = model.endpoints.filter(
+    ({ id, origin }) => serving.live.endpoint(id).ready !== false && addresses.refusal(new URL(origin).hostname) === undefined,
+  )
+  if (ready.length === 0)
+    return {
+      error: { code: 'no_available_target', message: `No endpoint of "${name}" can take requests.`, retryAfterMs: 5000, shouldRetry: true },
+    }
   const { endpoint } = chooseEndpoint({ model, weight: 1, tier: 0, endpoints: ready, lost: undefined }, input, serving.dice)
   const credentials = model.entry.passthrough.forwardAuth ? (endpoint.backend.auth?.credentials ?? []) : []
   const id = serving.live.credentials.pick(credentials, input.nowMs)
@@ -135,6 +163,10 @@ const UNANSWERED: ApiError = { code: 'upstream_error', message: 'The endpoint of
 
 function refuseUpgrade(socket: Duplex, status: 401 | 404): void {
   const [reason, code] = status === 401 ? ['Unauthorized', 'invalid_api_key'] : ['Not Found', 'model_not_found']
-  const body = JSON.stringify({ error: { message: `The WebSocket was refused: ${code}.`, type: 'invalid_request_error', param: null, code } })
-  socket.end(`HTTP/1.1 ${status} ${reason}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`)
+  const body = JSON.stringify({
+    error: { message: `The WebSocket was refused: ${code}.`, type: 'invalid_request_error', param: null, code },
+  })
+  socket.end(
+    `HTTP/1.1 ${status} ${reason}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
+  )
 }

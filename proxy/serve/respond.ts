@@ -8,9 +8,15 @@ const MAX_DRAINED_BYTES = 64 * 1024 * 1024
 const DRAIN_MS = 5000
 
 /** The raw head of an error answer, without its body's length. */
-export function errorHead(error: ApiError, requestId: string): string[] {
+function errorHead(error: ApiError, requestId: string): string[] {
   const head = ['content-type', 'application/json', 'x-request-id', requestId, 'x-should-retry', String(error.shouldRetry ?? false)]
-  if (error.retryAfterMs !== undefined) head.push('retry-after', String(Math.max(1, Math.ceil(error.retryAfterMs / 1000))), 'retry-after-ms', String(Math.ceil(error.retryAfterMs)))
+  if (error.retryAfterMs !== undefined)
+    head.push(
+      'retry-after',
+      String(Math.max(1, Math.ceil(error.retryAfterMs / 1000))),
+      'retry-after-ms',
+      String(Math.ceil(error.retryAfterMs)),
+    )
   if (error.code === 'invalid_api_key') head.push('www-authenticate', 'Bearer')
   return head
 }
@@ -28,7 +34,8 @@ export function sendError(response: ServerResponse, error: ApiError, requestId: 
   drain(response)
 }
 
-const hasBody = ({ headers }: IncomingMessage): boolean => headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+const hasBody = ({ headers }: IncomingMessage): boolean =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 
 /**
  * Reads and drops what the client still sends, within bounds, and ends the answer (which closes the connection) only then: closing while

@@ -20,7 +20,7 @@ import { passthrough } from './serve/passthrough.ts'
 /** All request bodies held at one time. */
 const MAX_HELD_BYTES = 512 * 1024 * 1024
 
-export interface ProxyOptions {
+export interface DataPlaneOptions {
   readonly config: ProxyConfig
   readonly auth: AuthMode
   readonly logger: Logger
@@ -40,9 +40,9 @@ export interface Ports {
  * The data plane in one object: parts wired together, ports opened, and closed in order. It takes tables by `receiver` and knows nothing
  * of where they come from.
  */
-export class Proxy {
+export class DataPlane {
   readonly receiver: Receiver
-  readonly #options: ProxyOptions
+  readonly #options: DataPlaneOptions
   readonly #live = new Live()
   readonly #pools: Pools
   readonly #prober: Prober
@@ -54,7 +54,7 @@ export class Proxy {
   #started = false
   #draining = false
 
-  constructor(options: ProxyOptions) {
+  constructor(options: DataPlaneOptions) {
     this.#options = options
     const { config, logger } = options
     const addresses = new AddressPolicy({ allow: config.allowAddresses, deny: config.denyAddresses })
@@ -64,7 +64,13 @@ export class Proxy {
     this.receiver = new Receiver({ swap: (table) => this.#swap(table), refused: (errors) => this.#refused(errors) })
     const table = (): CompiledTable => this.receiver.current
     const held = new HeldBytes(MAX_HELD_BYTES)
-    this.#metrics = new Metrics({ live: this.#live, table, held, version: options.version, accessLinesDropped: () => this.#accessLog.dropped })
+    this.#metrics = new Metrics({
+      live: this.#live,
+      table,
+      held,
+      version: options.version,
+      accessLinesDropped: () => this.#accessLog.dropped,
+    })
     const serving: Serving = {
       table,
       live: this.#live,
@@ -78,7 +84,8 @@ export class Proxy {
         this.#metrics.record(record)
         this.#accessLog.write(record)
       },
-      onBug: (error, requestId) => logger.error('bug', { request_id: requestId, stack: error instanceof Error ? error.stack : String(error) }),
+      onBug: (error, requestId) =>
+        logger.error('bug', { request_id: requestId, stack: error instanceof Error ? error.stack : String(error) }),
     }
     const raw = passthrough(serving, addresses)
     this.#listener = new Listener({ serving, other: notInference(serving, raw.serve), upgrade: raw.upgrade })
@@ -99,7 +106,8 @@ export class Proxy {
     const { host, port, adminPort, metricsPort } = this.#options.config
     const inference = await this.#listener.listen(port, host)
     const admin = await listening(this.#admin, adminPort, '127.0.0.1')
-    const metrics = this.#metricsServer === undefined || metricsPort === undefined ? undefined : await listening(this.#metricsServer, metricsPort, host)
+    const metrics =
+      this.#metricsServer === undefined || metricsPort === undefined ? undefined : await listening(this.#metricsServer, metricsPort, host)
     this.#started = true
     return { inference, admin, metrics }
   }
@@ -122,10 +130,18 @@ export class Proxy {
   #swap(table: CompiledTable): void {
     this.#live.apply(table)
     this.#pools.apply(table)
-    this.#prober.apply([...table.endpoints.values()].map((endpoint) => ({ id: endpoint.id, model: endpoint.model, backend: endpoint.backend, endpoint })))
+    this.#prober.apply(
+      [...table.endpoints.values()].map((endpoint) => ({ id: endpoint.id, model: endpoint.model, backend: endpoint.backend, endpoint })),
+    )
     this.#metrics.swapped('applied')
     const { epoch, seq, models, policies } = table.table
-    this.#options.logger.info('routing table taken', { epoch, seq, models: models.length, policies: policies.length, endpoints: table.endpoints.size })
+    this.#options.logger.info('routing table taken', {
+      epoch,
+      seq,
+      models: models.length,
+      policies: policies.length,
+      endpoints: table.endpoints.size,
+    })
   }
 
   #refused(errors: readonly string[]): void {
