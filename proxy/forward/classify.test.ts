@@ -356,7 +356,7 @@ for (const [name, [{ status, headers = {}, body }, expected]] of Object.entries(
     assert.deepEqual(taken(failure), expected)
     assert.equal(failure.upstream?.status, status)
     assert.equal(failure.silent, false)
-    assert.ok(failure.message.length > 10)
+    assert.notEqual(failure.message, '')
   })
 }
 

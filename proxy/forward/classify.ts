@@ -16,6 +16,8 @@ interface Said {
   readonly code: string | null
   readonly type: string | null
   readonly param: string | undefined
+  /** It says how long to wait. */
+  readonly waits: boolean
 }
 
 const MAX_MESSAGE = 2000
@@ -33,67 +35,62 @@ const status =
   (said: Said) =>
     statuses.includes(said.status)
 
+type Meaning = Omit<Row, 'fits'>
+
+const CONTEXT: Meaning = { class: 'CONTEXT', when: 'ContextLength', code: 'context_length_exceeded' }
+const CONTENT: Meaning = { class: 'CONTENT', when: 'ContentFilter', code: 'content_filter' }
+const DISABLED: Meaning = { class: 'ENDPOINT_DISABLED', when: 'Unavailable', code: 'upstream_credentials_rejected' }
+const CAPACITY: Meaning = { class: 'CAPACITY', when: 'Overloaded', code: 'upstream_overloaded' }
+const RATE_LIMIT: Meaning = { class: 'RATE_LIMIT', when: 'RateLimited', code: 'upstream_rate_limited' }
+const MODEL_MISSING: Meaning = { class: 'MODEL_MISSING', when: 'Unavailable', code: 'upstream_error' }
+const NOT_IMPLEMENTED: Meaning = { class: 'NOT_IMPLEMENTED', when: 'Unavailable', code: 'unsupported_capability' }
+const LATE: Meaning = { class: 'RETRY_SAME', when: 'Timeout', code: 'upstream_timeout' }
+const SERVER_ERROR: Meaning = { class: 'RETRY_SAME', when: 'ServerError', code: 'upstream_error' }
+const BAD_RESPONSE: Meaning = { class: 'BAD_RESPONSE', when: 'ServerError', code: 'upstream_error' }
+
+const CONTEXT_TEXT =
+  /(maximum|available|exceeds the) context (length|window|size)|context length is|prompt is too long|too many tokens|longer than the (maximum )?model|input token count .{1,40}exceeds|`inputs`.{1,40}must (be <=|have less than)/i
+const MODEL_TEXT =
+  /model ['"`]?[^ ]{1,200} ?(not found|does not exist|is not found)|^models\/[^ ]{1,200} is not found|^model: [^ ]|try pulling it first/i
+
 /**
  * Signals of engines and providers, most telling first: an error's code says more than its status (a 429 has four meanings).
  * Sources: the providers' API references and the engines' sources; each row has a case in `classify.test.ts`.
  */
 const ROWS: readonly Row[] = [
-  {
-    class: 'CONTEXT',
-    when: 'ContextLength',
-    code: 'context_length_exceeded',
-    fits: words(/context_length_exceeded|exceed_context_size|request_too_large/),
-  },
-  {
-    class: 'CONTEXT',
-    when: 'ContextLength',
-    code: 'context_length_exceeded',
-    fits: (said) => [400, 413, 422].includes(said.status) && CONTEXT_TEXT.test(said.message),
-  },
-  { class: 'CONTENT', when: 'ContentFilter', code: 'content_filter', fits: words(/content_filter|content_policy|moderation/) },
-  {
-    class: 'ENDPOINT_DISABLED',
-    when: 'Unavailable',
-    code: 'upstream_credentials_rejected',
-    fits: words(/insufficient_quota|billing|credit_balance|enforced_spend_limit/),
-  },
-  {
-    class: 'CAPACITY',
-    when: 'Overloaded',
-    code: 'upstream_overloaded',
-    fits: words(/overloaded|capacity_exceeded|slow_down|server_is_overloaded/),
-  },
-  { class: 'MODEL_MISSING', when: 'Unavailable', code: 'upstream_error', fits: words(/model_not_found|resourcenotfound/) },
-  {
-    class: 'MODEL_MISSING',
-    when: 'Unavailable',
-    code: 'upstream_error',
-    fits: (said) => [400, 404].includes(said.status) && MODEL_TEXT.test(said.message),
-  },
-  { class: 'ENDPOINT_DISABLED', when: 'Unavailable', code: 'upstream_credentials_rejected', fits: status(401, 402, 403) },
-  { class: 'RATE_LIMIT', when: 'RateLimited', code: 'upstream_rate_limited', fits: status(429) },
-  { class: 'CAPACITY', when: 'Overloaded', code: 'upstream_overloaded', fits: status(503, 529, 498) },
-  { class: 'NOT_IMPLEMENTED', when: 'Unavailable', code: 'unsupported_capability', fits: status(501) },
-  { class: 'RETRY_SAME', when: 'Timeout', code: 'upstream_timeout', fits: status(408, 504) },
-  { class: 'RETRY_SAME', when: 'ServerError', code: 'upstream_error', fits: (said) => said.status === 409 || said.status >= 500 },
+  { ...CONTEXT, fits: words(/context_length_exceeded|exceed_context_size|request_too_large/) },
+  { ...CONTEXT, fits: (said) => [400, 422].includes(said.status) && CONTEXT_TEXT.test(said.message) },
+  { ...CONTEXT, fits: status(413) },
+  { ...CONTENT, fits: words(/content_filter|content_policy|moderation/) },
+  // Before the other 403s: an endpoint must not be disabled for what one client wrote.
+  { ...CONTENT, fits: (said) => said.status === 403 && /\bflagged\b|moderation/i.test(said.message) },
+  { ...DISABLED, fits: words(/insufficient_quota|billing|credit_balance|enforced_spend_limit/) },
+  { ...CAPACITY, fits: words(/overloaded|capacity_exceeded|slow_down/) },
+  { ...CAPACITY, fits: (said) => said.status === 429 && /high demand/i.test(said.message) },
+  { ...SERVER_ERROR, fits: words(/modelnotready/) },
+  { ...MODEL_MISSING, fits: words(/model_not_found|resourcenotfound|deploymentnotfound/) },
+  { ...MODEL_MISSING, fits: (said) => [400, 404].includes(said.status) && MODEL_TEXT.test(said.message) },
+  // OpenRouter's 402 with a wait is about requests in flight, not about money.
+  { ...RATE_LIMIT, fits: (said) => said.status === 402 && said.waits },
+  { ...DISABLED, fits: status(401, 402, 403) },
+  { ...RATE_LIMIT, fits: status(429) },
+  { ...CAPACITY, fits: status(503, 529, 498) },
+  { ...NOT_IMPLEMENTED, fits: status(501) },
+  { ...LATE, fits: status(408, 504) },
+  { ...SERVER_ERROR, fits: (said) => [409, 424].includes(said.status) || said.status >= 500 },
   { class: 'CLIENT_FATAL', code: 'invalid_value', fits: (said) => said.status >= 400 },
-  { class: 'BAD_RESPONSE', when: 'ServerError', code: 'upstream_error', fits: () => true },
 ]
-
-const CONTEXT_TEXT =
-  /(maximum|available) context (length|window|size)|context length is|prompt is too long|too many tokens|longer than the model/i
-const MODEL_TEXT = /model ['"`]?[^ ]{1,200} ?(not found|does not exist|is not found)|try pulling it first/i
 
 /** Turns an upstream's answer that is no success (or hides an error in one) into a Failure. `body` is its text, at most 64 KiB. */
 export function classifyAnswer(statusCode: number, headers: IncomingHttpHeaders, body: string, nowMs: number): Failure {
-  const said = read(statusCode, body)
-  const row = ROWS.find(({ fits }) => fits(said)) ?? { class: 'BAD_RESPONSE' as const, code: 'upstream_error' as const }
   const wait = retryAfterMs(headers, body, nowMs)
+  const said = { ...read(statusCode, headers, body), waits: wait !== undefined }
+  const row = ROWS.find(({ fits }) => fits(said)) ?? BAD_RESPONSE
   const upstream: UpstreamSaid = { status: said.status, code: said.code, type: said.type }
   const passes = row.class === 'CLIENT_FATAL'
   return {
     class: row.class,
-    when: 'when' in row ? row.when : undefined,
+    when: row.when,
     code: row.code,
     message: messageFor(row.code, said),
     ...(passes && { status: said.status }),
@@ -130,13 +127,19 @@ function messageFor(code: Code, said: Said): string {
 }
 
 /** Reads OpenAI's, vLLM's flat, TGI's, FastAPI's, Anthropic's, Google's array and Bedrock's shapes. */
-function read(statusCode: number, body: string): Said {
+function read(statusCode: number, headers: IncomingHttpHeaders, body: string): Omit<Said, 'waits'> {
   const parsed = parse(body)
   const root = jsonOf(Array.isArray(parsed) ? parsed[0] : parsed)
   const error = jsonOf(root?.['error']) ?? root
   const message = first([error?.['message'], root?.['error'], root?.['detail']]) ?? (root === undefined ? plainText(body) : '')
   const code = first([error?.['code'], jsonOf(error?.['details'])?.['error_code']])
-  const type = first([error?.['type'], root?.['error_type'], error?.['status'], root?.['object'] === 'error' ? root['type'] : undefined])
+  const type = first([
+    error?.['type'],
+    root?.['error_type'],
+    error?.['status'],
+    root?.['object'] === 'error' ? root['type'] : undefined,
+    amazonType(headers),
+  ])
   return {
     status: statusCode,
     words: [code, type]
@@ -149,6 +152,10 @@ function read(statusCode: number, body: string): Said {
     param: first([error?.['param']]),
   }
 }
+
+/** Bedrock names the error in the head, at times with a URL behind a colon. */
+const amazonType = ({ 'x-amzn-errortype': type }: IncomingHttpHeaders): string | undefined =>
+  typeof type === 'string' ? type.split(':')[0] : undefined
 
 const first = (values: readonly unknown[]): string | undefined =>
   values.find((value): value is string => typeof value === 'string' && value !== '')
