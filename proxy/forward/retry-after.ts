@@ -12,15 +12,18 @@ export function retryAfterMs(headers: IncomingHttpHeaders, body: string, nowMs: 
   const millis = numberOf(headers['retry-after-ms']) ?? numberOf(headers['x-ms-retry-after-ms'])
   if (millis !== undefined) return bounded(millis)
   const after = headers['retry-after']
-  if (after !== undefined) return bounded(parseReset(after, nowMs))
-  return resetMs(headers, nowMs) ?? bounded(parseReset(/"retryDelay"\s*:\s*"([^"]{1,20})"/.exec(body)?.[1] ?? '', nowMs))
+  const inBody = /"retryDelay"\s*:\s*"([^"]{1,20})"/.exec(body)?.[1]
+  return timeOf(after, nowMs) ?? resetMs(headers, nowMs) ?? timeOf(inBody, nowMs)
 }
+
+const timeOf = (text: string | undefined, nowMs: number): number | undefined =>
+  text === undefined ? undefined : bounded(parseReset(text, nowMs))
 
 function resetMs(headers: IncomingHttpHeaders, nowMs: number): number | undefined {
   const resets = Object.keys(headers).flatMap((name) => {
     if (!name.includes('ratelimit') || !name.includes('remaining') || numberOf(headers[name]) !== 0) return []
     const reset = headers[name.replace('remaining', 'reset')]
-    return typeof reset === 'string' ? (bounded(parseReset(reset, nowMs)) ?? []) : []
+    return typeof reset === 'string' ? (timeOf(reset, nowMs) ?? []) : []
   })
   return resets.length === 0 ? undefined : Math.max(...resets)
 }
