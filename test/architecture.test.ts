@@ -41,7 +41,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   'proxy/receive': { imports: ['proxy/routing-table'] },
   'proxy/config.ts': { imports: ['proxy/account', 'proxy/serve'] },
   'proxy/process.ts': { imports: ['proxy/account', 'proxy/config.ts'] },
-  'proxy/proxy.ts': {
+  'proxy/data-plane.ts': {
     imports: [
       'proxy/routing-table',
       'proxy/config.ts',
@@ -54,7 +54,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     ],
   },
   'proxy/main.ts': {
-    imports: ['proxy/account', 'proxy/config.ts', 'proxy/process.ts', 'proxy/proxy.ts', 'proxy/receive', 'proxy/version.ts'],
+    imports: ['proxy/account', 'proxy/config.ts', 'proxy/process.ts', 'proxy/data-plane.ts', 'proxy/receive', 'proxy/version.ts'],
   },
 
   'operator/resources': { pure: true, imports: [] },

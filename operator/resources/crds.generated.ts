@@ -218,7 +218,7 @@ export interface Timeouts {
    */
   connect?: string
   /**
-   * How long the first content of an answer may take, such as 30s. Absent, it adapts to what the endpoint usually needs.
+   * How long the first content of an answer may take, such as 30s; an answer that is not streamed may take at least as long as a whole. Absent, it adapts to what the endpoint usually needs.
    */
   firstToken?: string
   /**

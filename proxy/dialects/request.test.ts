@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
 import { chat } from './chat.ts'
-import { scanObject } from './json-scan.ts'
+import { bytewise, scanObject } from './json-scan.ts'
 import { bodyFor, type RequestBody, readRequest } from './request.ts'
 
-const read = (text: string): ReturnType<typeof readRequest> => readRequest(Buffer.from(text), () => text, chat)
+const read = (text: string): ReturnType<typeof readRequest> => readRequest(Buffer.from(text), chat)
 
 function bodyOf(text: string): RequestBody {
   const result = read(text)
@@ -105,7 +105,7 @@ test('finds every top-level field of any JSON object where it stands', () => {
     fc.property(fc.dictionary(fc.string(), fc.jsonValue()), fc.constantFrom(undefined, 1, '\t'), (value, space) => {
       const text = JSON.stringify(value, null, space)
       const bytes = Buffer.from(text)
-      const fields = scanObject(bytes) ?? []
+      const fields = scanObject(bytewise(bytes)) ?? []
       const found = fields.map(({ key, valueStart, valueEnd }) => [key, JSON.parse(bytes.subarray(valueStart, valueEnd).toString())])
       assert.deepEqual(found, Object.entries(JSON.parse(text)))
     }),

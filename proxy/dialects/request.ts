@@ -2,7 +2,7 @@ import type { ApiError, Code } from '../errors.ts'
 import type { Capability, Engine } from '../routing-table/v1.ts'
 import { type Dialect, isJson, type Json } from './dialect.ts'
 import { estimateTokens } from './estimate.ts'
-import { type Field, scanObject } from './json-scan.ts'
+import { bytewise, type Field, scanObject } from './json-scan.ts'
 import { type Edit, splice } from './splice.ts'
 
 /** Above this facts are scanned, not parsed: a body of images or documents should not stall the event loop. */
@@ -31,9 +31,9 @@ const bad = (code: Code, message: string, param?: string): { error: ApiError } =
 })
 
 /** Reads a body of valid UTF-8. Duplicates among the keys read here are refused: what we authorise must be what the engine reads. */
-export function readRequest(bytes: Uint8Array, text: () => string, dialect: Dialect): { body: RequestBody } | { error: ApiError } {
-  const fields = scanObject(bytes)
-  const decoded = bytes.length <= MAX_PARSED_BYTES ? text() : undefined
+export function readRequest(bytes: Buffer, dialect: Dialect): { body: RequestBody } | { error: ApiError } {
+  const decoded = bytes.length <= MAX_PARSED_BYTES ? bytes.toString() : undefined
+  const fields = scanObject(bytewise(bytes, decoded))
   const parsed = decoded === undefined ? undefined : parse(decoded)
   if (fields === undefined || (decoded !== undefined && parsed === undefined)) {
     return bad('invalid_json', 'The body is no valid JSON object. Check quotes, commas and brackets.')

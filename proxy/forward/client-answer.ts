@@ -2,7 +2,8 @@ import type { ServerResponse } from 'node:http'
 
 const KEEP_ALIVE_MS = 15_000
 const KEEP_ALIVE = ': keep-alive\n\n'
-const MAX_ONE_WRITE_BYTES = 64 * 1024
+/** Copying more than this into a string costs more than the second piece of the write. */
+const MAX_ONE_WRITE_BYTES = 16 * 1024
 const CRLF = Buffer.from('\r\n')
 const LAST_CHUNK = Buffer.from('0\r\n\r\n')
 

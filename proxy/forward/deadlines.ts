@@ -21,7 +21,8 @@ export function deadlinesFor(
   const whole = latency.p95Ms(model, 'whole', promptTokens)
   return {
     firstTokenMs: timeouts.firstTokenMs ?? adaptive(firstToken, FIRST_TOKEN_MIN_MS, FIRST_TOKEN_UNKNOWN_MS),
-    wholeMs: timeouts.totalMs ?? adaptive(whole, WHOLE_MIN_MS, WHOLE_UNKNOWN_MS),
+    // An engine that may take long to begin may take as long for a whole answer.
+    wholeMs: Math.max(adaptive(whole, WHOLE_MIN_MS, WHOLE_UNKNOWN_MS), timeouts.firstTokenMs ?? 0),
     idleMs: timeouts.streamIdleMs ?? IDLE_MS,
     totalMs: remainingMs,
   }

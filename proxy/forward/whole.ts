@@ -1,5 +1,5 @@
 import { type Dialect, isJson, type Json, type Usage } from '../dialects/dialect.ts'
-import { scanObject } from '../dialects/json-scan.ts'
+import { bytewise, scanObject } from '../dialects/json-scan.ts'
 
 /** Up to here an answer is parsed; above it its top level is scanned, so that a long list of numbers does not stall the event loop. */
 const MAX_PARSED_BYTES = 16 * 1024
@@ -26,7 +26,7 @@ const READ = ['error', 'usage']
 const PRESENT = ['choices', 'output']
 
 function scan(body: Buffer): Json | undefined {
-  const fields = scanObject(body)
+  const fields = scanObject(bytewise(body))
   if (fields === undefined) return undefined
   const values = fields.flatMap(({ key, valueStart, valueEnd }): [string, unknown][] => {
     if (READ.includes(key)) return [[key, parse(body.subarray(valueStart, valueEnd))]]

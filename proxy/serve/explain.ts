@@ -28,7 +28,7 @@ export interface ExplainQuestion {
 
 export function explain(question: ExplainQuestion): { explanation: Explanation } | { error: ApiError } {
   const { bytes, dialect, client, table, live, nowMs, dice, headers } = question
-  const read = readRequest(bytes, () => bytes.toString(), dialect)
+  const read = readRequest(bytes, dialect)
   if ('error' in read) return read
   const { model: asked, stream, needs, promptTokens, maxOutputTokens } = read.body
   const facts = { route: dialect.route, path: dialect.path, asked, stream, needs, promptTokens, maxOutputTokens, client }

@@ -121,7 +121,7 @@ async function live(life: Life): Promise<Result> {
   if (read.kind === 'error') return read
   noted.bodyDoneMs = serving.now()
   try {
-    const facts = readRequest(read.bytes, () => read.bytes.toString(), life.dialect) // 3
+    const facts = readRequest(read.bytes, life.dialect) // 3
     if ('error' in facts) return facts
     noted.facts = factsOf(life, facts.body, who.client)
     const ending = await attempt(life, facts.body, noted.facts, timeoutMs) // 4 to 8: decide, attempt, commit, stream
