@@ -10,8 +10,16 @@ export type WholeAnswer = { kind: 'answer'; usage: Usage | undefined } | { kind:
 export function readWhole(body: Buffer, dialect: Dialect): WholeAnswer {
   const top = body.length <= MAX_PARSED_BYTES ? parse(body) : scan(body)
   if (!isJson(top)) return { kind: 'not an answer' }
-  if (isJson(top['error']) && top['choices'] === undefined && top['output'] === undefined) return { kind: 'error', error: top['error'] }
-  return { kind: 'answer', usage: dialect.readUsage(top) }
+  const error = top['choices'] === undefined && top['output'] === undefined ? errorOf(top) : undefined
+  return error === undefined ? { kind: 'answer', usage: dialect.readUsage(top) } : { kind: 'error', error }
+}
+
+/** OpenAI's object, TGI's and Ollama's line of text, or the flat object of older vLLM and SGLang. */
+function errorOf(top: Json): Json | undefined {
+  const { error, error_type: type } = top
+  if (isJson(error)) return error
+  if (typeof error === 'string') return { message: error, ...(typeof type === 'string' && { type }) }
+  return top['object'] === 'error' ? top : undefined
 }
 
 function parse(body: Buffer): unknown {
@@ -22,7 +30,7 @@ function parse(body: Buffer): unknown {
   }
 }
 
-const READ = ['error', 'usage']
+const READ = ['error', 'error_type', 'object', 'message', 'type', 'code', 'usage']
 const PRESENT = ['choices', 'output']
 
 function scan(body: Buffer): Json | undefined {
