@@ -17,7 +17,7 @@ import type { CompiledTable } from '../routing-table/compile.ts'
 import { type AttemptOutcome, runAttempt } from './attempt.ts'
 import type { ClientAnswer } from './client-answer.ts'
 import { deadlinesFor } from './deadlines.ts'
-import type { Failure } from './failure.ts'
+import { type Failure, shownCause } from './failure.ts'
 import { upstreamHeaders } from './headers.ts'
 import type { Pools } from './pools.ts'
 
@@ -220,7 +220,7 @@ function learn({ live, now, dice, dialect }: Run, { endpoint }: Sent, failure: F
     const untilMs = nowMs + (failure.class === 'RATE_LIMIT' ? (failure.retryAfterMs ?? 1000) : DISABLED_MS)
     if (live.credentials.park(credential, ids, untilMs, nowMs)) return true
   }
-  live.failed(endpoint.id, { class: failure.class, retryAfterMs: failure.retryAfterMs, because: failure.cause }, nowMs, dice())
+  live.failed(endpoint.id, { class: failure.class, retryAfterMs: failure.retryAfterMs, because: shownCause(failure) }, nowMs, dice())
   return false
 }
 

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { ERRORS, statusOf } from '../errors.ts'
 import { badResponse, classifyAnswer, classifyError, classifyErrorObject, deadline } from './classify.ts'
-import type { Failure } from './failure.ts'
+import { type Failure, shownCause } from './failure.ts'
 
 const NOW_MS = Date.parse('2026-11-25T12:00:00Z')
 
@@ -441,6 +441,16 @@ test('the address of a connection that failed stands in the log only', () => {
   const failure = classifyError(errorWith('ECONNREFUSED', 'connect ECONNREFUSED 10.0.0.7:8000'))
   assert.match(failure.cause, /10\.0\.0\.7/)
   assert.doesNotMatch(failure.message, /10\.0\.0\.7/)
+})
+
+test('of why an endpoint cools down clients read neither addresses nor what a provider says', () => {
+  assert.equal(
+    shownCause(classifyError(errorWith('ECONNREFUSED', 'connect ECONNREFUSED 10.0.0.7:8000'))),
+    'The target refused the connection.',
+  )
+  const account = classifyAnswer(401, {}, textOf(openAi('invalid_api_key', 'x', 'Incorrect API key provided: sk-abc123')), NOW_MS)
+  assert.equal(shownCause(account), 'HTTP 401')
+  assert.match(shownCause(deadline('idle', 'cause')), /phase: idle/)
 })
 
 test('a deadline before the first byte means silence, one in the middle does not', () => {

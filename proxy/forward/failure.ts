@@ -24,3 +24,6 @@ export interface Failure {
   /** For the log: the cause in the foreign error's own words. Never shown to a client. */
   readonly cause: string
 }
+
+/** Why an endpoint is cooling down, as clients may read it: no address, and nothing that a provider says of the operator's account. */
+export const shownCause = ({ upstream, message }: Failure): string => (upstream === undefined ? message : `HTTP ${upstream.status}`)

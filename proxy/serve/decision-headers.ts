@@ -1,7 +1,7 @@
 import type { Decision } from '../decide/decision.ts'
 import type { Candidate } from '../decide/input.ts'
+import { isVisible } from '../decide/visible.ts'
 import type { Sent } from '../forward/attempts.ts'
-import { mayUse } from '../routing-table/compile.ts'
 import { headerText } from './respond.ts'
 
 const MAX_DEBUG_BYTES = 2048
@@ -54,9 +54,8 @@ export interface ShownCandidate {
 /** Candidates as far as the client may see them: others stand without a name. */
 export function shownCandidates(candidates: readonly Candidate[], clientNamespace: string): ShownCandidate[] {
   return candidates.map(({ model, weight, tier, endpoints, lost }) => {
-    const visible = model.entry.visibility === 'Public' && mayUse(model.entry.access, model.namespace, clientNamespace)
     return {
-      model: visible ? shownName(model, clientNamespace) : '(hidden)',
+      model: isVisible(model, clientNamespace) ? shownName(model, clientNamespace) : '(hidden)',
       weight,
       tier,
       endpoints: endpoints.length,

@@ -2,6 +2,7 @@ import type { CompiledEndpoint } from '../../routing-table/compile.ts'
 import type { Capability } from '../../routing-table/v1.ts'
 import { anyLeft, keepEndpoints, next, type Rule, refuse } from '../decision.ts'
 import type { LiveView } from '../input.ts'
+import { visibleModels } from '../visible.ts'
 
 /** What an engine is taken to do when neither the resource nor the engine itself says. */
 const ASSUMED: readonly Capability[] = ['chat', 'completions', 'tools']
@@ -22,8 +23,9 @@ export const capable: Rule = (ctx, { facts, live }) => {
   const lacking = facts.needs.filter((need) =>
     ctx.candidates.some(({ endpoints }) => endpoints.some((endpoint) => missing(endpoint) === need)),
   )
-  const names = [...new Set(ctx.candidates.map(({ model }) => model.name))].slice(0, 5).join(', ')
-  const message = `The request needs ${lacking.join(', ')}, which no target of "${facts.asked}" has (${names}). If the engine can, list it in spec.capabilities.`
+  const names = visibleModels(ctx.candidates, facts.client.namespace, 5).map(({ model }) => model.name)
+  const which = names.length === 0 ? '' : ` (${names.join(', ')})`
+  const message = `The request needs ${lacking.join(', ')}, which no target of "${facts.asked}" has${which}. If the engine can, list it in spec.capabilities.`
   return refuse(left, 'unsupported_capability', message)
 }
 

@@ -1,6 +1,7 @@
 import type { CompiledEndpoint } from '../../routing-table/compile.ts'
 import { anyLeft, keepEndpoints, next, type Rule, refuse } from '../decision.ts'
-import type { Ctx, Input } from '../input.ts'
+import type { Ctx, Facts, Input } from '../input.ts'
+import { visibleModels } from '../visible.ts'
 
 /**
  * Leaves out endpoints whose probe says they are down, then those that are cooling down after failures. When all that is left is cooling,
@@ -12,7 +13,7 @@ export const healthyEndpoint: Rule = (ctx, { live, nowMs, facts }) => {
     ({ id }) => live.endpoint(id).ready !== false,
     ({ endpoints }) => `not ready: ${(endpoints[0] && live.endpoint(endpoints[0].id).notReadyBecause) ?? 'its endpoints are down'}`,
   )
-  if (!anyLeft(ready)) return refuse(ready, 'no_available_target', nothingLeft(ready, facts.asked), { retryAfterMs: 5000 })
+  if (!anyLeft(ready)) return refuse(ready, 'no_available_target', nothingLeft(ready, facts), { retryAfterMs: 5000 })
   const warm = keepEndpoints(
     ready,
     ({ id }) => live.endpoint(id).coolUntilMs <= nowMs,
@@ -34,7 +35,7 @@ function soonest(ctx: Ctx, live: Input['live']): Ctx {
   }
 }
 
-function nothingLeft({ candidates }: Ctx, asked: string): string {
-  const reasons = candidates.slice(0, 8).map(({ model, lost }) => `${model.name}: ${lost}`)
+function nothingLeft({ candidates }: Ctx, { asked, client }: Facts): string {
+  const reasons = visibleModels(candidates, client.namespace, 8).map(({ model, lost }) => `${model.name}: ${lost}`)
   return `No endpoint of "${asked}" can take requests${reasons.length === 0 ? '' : ` (${reasons.join('; ')})`}. Try again shortly.`
 }
