@@ -38,3 +38,135 @@ test('refuses an access of a kind it does not know', () => {
   const policy = { ref: 'default/auto', generation: 1, names: ['auto'], access: { from: 'Everybody' }, rules: [] }
   assert.deepEqual(errorsOf({ ...empty, policies: [policy] }), ['/policies/0/access must have "from" of Same, All, Namespaces'])
 })
+
+/** Every field that a table may have is set. */
+const FULL = {
+  ...empty,
+  epoch: 3,
+  seq: 4,
+  models: [
+    {
+      ref: 'team-a/llama',
+      generation: 7,
+      names: ['llama', 'gpt-4o'],
+      aliases: [{ name: 'gpt-4o', upstreamModel: 'lora' }],
+      visibility: 'Public',
+      access: { from: 'Namespaces', namespaces: ['team-b'] },
+      weight: 10,
+      priority: 1,
+      loadBalancing: 'RoundRobin',
+      retry: { sameEndpoint: 1, totalAttempts: 6, budgetPercent: 20 },
+      passthrough: { enabled: true, forwardAuth: false },
+      backends: [
+        {
+          name: 'gpu',
+          weight: 1,
+          priority: 0,
+          engine: 'vLLM',
+          upstreamModel: 'meta/llama',
+          capabilities: ['chat', 'tools'],
+          contextWindowTokens: 131_072,
+          maxOutput: { tokens: 4096, onExceed: 'Clamp' },
+          health: { path: '/health', intervalMs: 5000, timeoutMs: 1000, healthyAfter: 1, unhealthyAfter: 3 },
+          signals: { path: '/metrics', intervalMs: 5000, staleAfterMs: 15_000 },
+          timeouts: { connectMs: 2000, firstTokenMs: 10_000, streamIdleMs: 20_000, totalMs: 60_000 },
+          auth: { header: 'authorization', scheme: 'Bearer', credentials: ['team-a/key/value'] },
+          headers: [{ name: 'openai-project', value: 'p' }],
+          probed: true,
+          simulated: false,
+        },
+      ],
+    },
+  ],
+  policies: [
+    {
+      ref: 'team-a/auto',
+      generation: 1,
+      names: ['auto'],
+      access: { from: 'All' },
+      rules: [
+        {
+          name: 'code',
+          matches: [
+            {
+              capabilities: ['tools'],
+              promptTokens: { min: 1, max: 9 },
+              headers: [
+                { type: 'Exact', name: 'x-tier', value: 'gold' },
+                { type: 'Prefix', name: 'x-tier', value: 'g' },
+                { type: 'Present', name: 'x-tier' },
+              ],
+              paths: ['/v1/chat/completions'],
+              clients: { names: ['key'], namespaces: ['team-a'] },
+            },
+          ],
+          strategy: 'WeightedRoundRobin',
+          targets: [{ model: 'team-a/llama', weight: 5 }],
+          fallback: { enabled: true, when: ['Timeout'], targets: [{ model: 'team-a/llama', weight: 1 }] },
+        },
+      ],
+    },
+  ],
+  endpointSets: [{ model: 'team-a/llama', backend: 'gpu', endpoints: [{ id: 'abc-0', origin: 'https://10.0.0.7:8000', basePath: '/v1' }] }],
+  credentials: [{ id: 'team-a/key/value', value: 'secret' }],
+  clientKeys: [{ client: 'team-a/key', namespace: 'team-a', sha256: 'a'.repeat(64), expiresAtMs: 1 }],
+}
+
+test('reads a table with every field set', () => assert.deepEqual(parseTable(FULL), { table: FULL }))
+
+/** Every path to a value of the full table, with a copy of the table in which the value is another. */
+function* mutants(
+  value: unknown,
+  put: (other: unknown) => unknown,
+  pointer = '',
+): Generator<[string, unknown, (other: unknown) => unknown]> {
+  yield [pointer, value, put]
+  if (Array.isArray(value)) {
+    for (const [index, entry] of value.entries()) yield* mutants(entry, (other) => put(value.with(index, other)), `${pointer}/${index}`)
+  } else if (typeof value === 'object' && value !== null) {
+    for (const [key, entry] of Object.entries(value)) yield* mutants(entry, (other) => put({ ...value, [key]: other }), `${pointer}/${key}`)
+  }
+}
+
+test('refuses a value of another type wherever it stands, and says where', () => {
+  for (const [pointer, value, put] of mutants(FULL, (other) => other)) {
+    const wrong = typeof value === 'object' ? 'text' : { no: 'value' }
+    const errors = errorsOf(put(wrong))
+    if (pointer === '') assert.match(errors.join(), /\/version/)
+    else
+      assert.ok(
+        errors.some((error) => error.startsWith(pointer.replace(/\/(from|type)$/, ''))),
+        `${pointer}: ${errors.join()}`,
+      )
+  }
+})
+
+test('refuses a field it does not know wherever it stands', () => {
+  for (const [pointer, value, put] of mutants(FULL, (other) => other)) {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) continue
+    assert.deepEqual(errorsOf(put({ ...value, colour: 'red' })), [`${pointer}/colour is not known`])
+  }
+})
+
+const REFUSED: Readonly<Record<string, [string, unknown]>> = {
+  'a weight below zero': ['/models/0/weight', -1],
+  'a weight that is no number': ['/models/0/weight', Number.NaN],
+  'a name that is too long': ['/models/0/names/0', 'x'.repeat(254)],
+  'an origin with a path': ['/endpointSets/0/endpoints/0/origin', 'http://host/path'],
+  'an origin with a password': ['/endpointSets/0/endpoints/0/origin', 'http://user:pass@host'],
+  'an origin of another scheme': ['/endpointSets/0/endpoints/0/origin', 'file:///etc'],
+  'a path with a line end': ['/endpointSets/0/endpoints/0/basePath', '/v1\r\nx: y'],
+  'a header name with a space': ['/models/0/backends/0/auth/header', 'x y'],
+  'a reference without a namespace': ['/models/0/ref', 'llama'],
+  'a strategy it does not know': ['/policies/0/rules/0/strategy', 'Magic'],
+  'a client key that is no digest': ['/clientKeys/0/sha256', 'A'.repeat(64)],
+}
+
+for (const [name, [at, value]] of Object.entries(REFUSED)) {
+  test(`refuses ${name}`, () => {
+    for (const [pointer, , put] of mutants(FULL, (other) => other)) {
+      if (pointer === at) return assert.ok(errorsOf(put(value)).some((error) => error.startsWith(at)))
+    }
+    assert.fail(`no such place: ${at}`)
+  })
+}
