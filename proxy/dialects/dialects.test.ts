@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { type ApiError, ERRORS } from '../errors.ts'
+import { chat } from './chat.ts'
+import { completions } from './completions.ts'
+import { type Json, timingsUsage, type Usage } from './dialect.ts'
+import { DIALECTS } from './dialects.ts'
+import { embeddings } from './embeddings.ts'
+import { estimateTokens } from './estimate.ts'
+import { responses } from './responses.ts'
+import { splice } from './splice.ts'
+
+test('each inference route has its dialect', () => {
+  assert.deepEqual([...DIALECTS.keys()], ['/v1/chat/completions', '/v1/completions', '/v1/embeddings', '/v1/responses'])
+  for (const [path, dialect] of DIALECTS) assert.equal(dialect.path, path)
+})
+
+const NEEDS: Readonly<Record<string, [string[], number, { needs: readonly string[]; promptCharacters: number }]>> = {
+  'chat: text': [['chat'], 5, chat.readRequest({ messages: [{ role: 'user', content: 'Hello' }] })],
+  'chat: parts of text': [
+    ['chat'],
+    4,
+    chat.readRequest({
+      messages: [
+        {
+          content: [
+            { type: 'text', text: 'ab' },
+            { type: 'text', text: 'cd' },
+          ],
+        },
+      ],
+    }),
+  ],
+  'chat: an image': [
+    ['chat', 'vision'],
+    0,
+    chat.readRequest({ messages: [{ content: [{ type: 'image_url', image_url: { url: 'x' } }] }] }),
+  ],
+  'chat: audio': [['audio', 'chat'], 0, chat.readRequest({ messages: [{ content: [{ type: 'input_audio' }] }] })],
+  'chat: an empty list of tools needs none': [['chat'], 0, chat.readRequest({ tools: [], messages: [] })],
+  'chat: a JSON object needs no schema': [['chat'], 0, chat.readRequest({ response_format: { type: 'json_object' } })],
+  'chat: messages of the wrong type': [['chat'], 0, chat.readRequest({ messages: ['x', null, { content: 7 }] })],
+  'responses: text and instructions': [['responses'], 7, responses.readRequest({ input: 'Hello', instructions: 'Hi' })],
+  'responses: items': [
+    ['responses', 'vision'],
+    2,
+    responses.readRequest({ input: [{ content: [{ type: 'input_image' }, { type: 'input_text', text: 'ab' }] }] }),
+  ],
+  'responses: the output of a tool': [
+    ['responses'],
+    3,
+    responses.readRequest({ input: [{ type: 'function_call_output', output: 'abc' }] }),
+  ],
+  'responses: a schema': [['jsonSchema', 'responses'], 0, responses.readRequest({ text: { format: { type: 'json_schema' } } })],
+  'completions: a text': [['completions'], 5, completions.readRequest({ prompt: 'Hello' })],
+  'completions: texts': [['completions'], 4, completions.readRequest({ prompt: ['ab', 'cd'] })],
+  'completions: token numbers count as a token each': [['completions'], 12, completions.readRequest({ prompt: [1, 2, 3] })],
+  'embeddings: texts': [['embeddings'], 4, embeddings.readRequest({ input: ['ab', 'cd'] })],
+}
+
+for (const [name, [needs, promptCharacters, found]] of Object.entries(NEEDS)) {
+  test(`what a request needs, ${name}`, () => {
+    assert.deepEqual([found.needs.toSorted(), found.promptCharacters], [needs, promptCharacters])
+  })
+}
+
+const usage = (inputTokens: number, outputTokens: number, cachedInputTokens = 0): Usage => ({
+  inputTokens,
+  outputTokens,
+  cachedInputTokens,
+})
+
+const USAGES: Readonly<Record<string, [Usage | undefined, Usage | undefined]>> = {
+  chat: [
+    chat.readUsage({ usage: { prompt_tokens: 3, completion_tokens: 2, prompt_tokens_details: { cached_tokens: 1 } } }),
+    usage(3, 2, 1),
+  ],
+  'chat, details null': [chat.readUsage({ usage: { prompt_tokens: 3, completion_tokens: 2, prompt_tokens_details: null } }), usage(3, 2)],
+  'chat, none: unknown, not zero': [chat.readUsage({}), undefined],
+  'chat, null: unknown, not zero': [chat.readUsage({ usage: null }), undefined],
+  'chat, numbers below zero are not believed': [chat.readUsage({ usage: { prompt_tokens: -3, completion_tokens: 2 } }), usage(0, 2)],
+  embeddings: [embeddings.readUsage({ usage: { prompt_tokens: 3, total_tokens: 3 } }), usage(3, 0)],
+  responses: [
+    responses.readUsage({ usage: { input_tokens: 3, output_tokens: 2, input_tokens_details: { cached_tokens: 1 } } }),
+    usage(3, 2, 1),
+  ],
+  "llama.cpp's timings": [timingsUsage({ prompt_n: 3, cache_n: 4, predicted_n: 2 }), usage(7, 2, 4)],
+  "llama.cpp's timings without a count": [timingsUsage({ prompt_n: 3 }), undefined],
+}
+
+for (const [name, [found, expected]] of Object.entries(USAGES)) test(`usage, ${name}`, () => assert.deepEqual(found, expected))
+
+const ERROR: ApiError = {
+  code: 'upstream_stream_interrupted',
+  message: 'It broke.\nHere.',
+  upstream: { status: 500, code: 'x', type: null },
+}
+
+/** The one event of `text`: its name and its JSON. */
+function eventOf(text: string): { event: string | undefined; data: Json } {
+  assert.match(text, /^(event: [a-z]+\n)?data: [^\n]+\n\n$/)
+  const data: unknown = JSON.parse(/data: (.*)/.exec(text)?.[1] ?? '')
+  assert.ok(typeof data === 'object' && data !== null)
+  return { event: /^event: (.*)/.exec(text)?.[1], data: { ...data } }
+}
+
+test('an error in a stream of chat or completions is one unnamed event in the shape of an error answer', () => {
+  for (const dialect of [chat, completions]) {
+    const { event, data } = eventOf(dialect.errorEvent(ERROR))
+    const { type } = ERRORS.upstream_stream_interrupted
+    assert.equal(event, undefined)
+    assert.deepEqual(data, { error: { message: ERROR.message, type, param: null, code: ERROR.code, upstream: ERROR.upstream } })
+  }
+})
+
+test('an error in a stream of responses is an event named error that both kinds of reader find', () => {
+  const { event, data } = eventOf(responses.errorEvent(ERROR))
+  assert.equal(event, 'error')
+  assert.deepEqual([data['type'], data['code'], data['message'], data['param']], ['error', ERROR.code, ERROR.message, null])
+  assert.partialDeepStrictEqual(data['error'], { code: ERROR.code, message: ERROR.message })
+})
+
+test('our own error events are read as errors', () => {
+  for (const dialect of [chat, completions, responses]) {
+    const { event = '', data } = eventOf(dialect.errorEvent(ERROR))
+    assert.notEqual(dialect.readEvent(data, event).error, undefined, dialect.route)
+  }
+})
+
+test('the end of a responses stream: completed and incomplete finish, failed is an error, cancelled deltas are neither', () => {
+  const read = (type: string, more: object = {}): ReturnType<typeof responses.readEvent> => responses.readEvent({ type, ...more }, type)
+  assert.deepEqual(
+    [read('response.completed').finishes, read('response.incomplete').finishes, read('response.created').finishes],
+    [1, 1, 0],
+  )
+  assert.deepEqual(read('response.failed').error, {})
+  assert.deepEqual(read('response.completed', { response: { usage: { input_tokens: 1, output_tokens: 2 } } }).usage, usage(1, 2))
+  assert.equal(read('response.output_item.added').commits, false)
+})
+
+test('an estimate grows with the text, and is at least a token for some of it', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'grapheme' }), (text, more) => {
+      const estimate = (of: string): number => estimateTokens({ utf8Bytes: Buffer.byteLength(of), characters: of.length })
+      assert.ok(estimate(text + more) >= estimate(text))
+      assert.ok(Number.isInteger(estimate(text)) && (text === '' || estimate(text) >= 1))
+    }),
+  )
+})
+
+test('edits change their own bytes and no other', () => {
+  const piece = fc.record({
+    kept: fc.string({ unit: 'grapheme' }),
+    old: fc.string({ unit: 'grapheme' }),
+    text: fc.string({ unit: 'grapheme' }),
+  })
+  fc.assert(
+    fc.property(fc.array(piece), fc.string(), fc.boolean(), (pieces, rest, reversed) => {
+      let at = 0
+      const edits = pieces.map(({ kept, old, text }) => {
+        const start = at + Buffer.byteLength(kept)
+        at = start + Buffer.byteLength(old)
+        return { start, end: at, text }
+      })
+      const before = Buffer.from(pieces.map(({ kept, old }) => kept + old).join('') + rest)
+      const after = pieces.map(({ kept, text }) => kept + text).join('') + rest
+      // Insertions at one place keep their order only if they come in order.
+      const given = reversed && new Set(edits.map(({ start }) => start)).size === edits.length ? edits.toReversed() : edits
+      assert.equal(Buffer.from(splice(before, given)).toString(), after)
+    }),
+  )
+})
