@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util'
 import { LOG_LEVELS, type LogLevel } from './account/log.ts'
+import { parseDuration } from './duration.ts'
 import { AUTH_MODES, type AuthMode } from './serve/authenticate.ts'
 
 export interface Flag {
@@ -141,12 +142,10 @@ function oneOf<T extends string>(name: string, text: string, values: readonly T[
   return found
 }
 
-const UNITS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 }
-
 function durationMs(name: string, text: string): number {
-  if (!/^([0-9]{1,5}(h|m|s|ms)){1,4}$/.test(text))
-    throw new UsageError(`--${name} must be a duration such as 500ms or 1m30s, not "${text}".`)
-  return [...text.matchAll(/([0-9]{1,5})(h|ms|m|s)/g)].reduce((sum, [, amount, unit]) => sum + Number(amount) * (UNITS[unit ?? ''] ?? 0), 0)
+  const ms = parseDuration(text)
+  if (ms === undefined) throw new UsageError(`--${name} must be a duration such as 500ms or 1m30s, not "${text}".`)
+  return ms
 }
 
 /** The lines of a command's help. */

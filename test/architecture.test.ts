@@ -20,6 +20,7 @@ interface Row {
 const ROWS: Readonly<Record<string, Row>> = {
   'proxy/routing-table': { pure: true, imports: [] },
   'proxy/errors.ts': { pure: true, imports: [] },
+  'proxy/duration.ts': { pure: true, imports: [] },
   'proxy/version.ts': { imports: [] },
   'proxy/decide': { pure: true, imports: ['proxy/routing-table', 'proxy/errors.ts'] },
   'proxy/dialects': { pure: true, imports: ['proxy/routing-table', 'proxy/errors.ts', 'proxy/decide'] },
@@ -31,7 +32,15 @@ const ROWS: Readonly<Record<string, Row>> = {
     packages: ['undici'],
   },
   'proxy/serve': {
-    imports: ['proxy/routing-table', 'proxy/errors.ts', 'proxy/decide', 'proxy/dialects', 'proxy/live', 'proxy/forward'],
+    imports: [
+      'proxy/routing-table',
+      'proxy/errors.ts',
+      'proxy/duration.ts',
+      'proxy/decide',
+      'proxy/dialects',
+      'proxy/live',
+      'proxy/forward',
+    ],
     packages: ['express', 'http-proxy-middleware'],
   },
   'proxy/account': {
@@ -39,7 +48,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     packages: ['prom-client'],
   },
   'proxy/receive': { imports: ['proxy/routing-table'] },
-  'proxy/config.ts': { imports: ['proxy/account', 'proxy/serve'] },
+  'proxy/config.ts': { imports: ['proxy/account', 'proxy/duration.ts', 'proxy/serve'] },
   'proxy/process.ts': { imports: ['proxy/account', 'proxy/config.ts'] },
   'proxy/data-plane.ts': {
     imports: [

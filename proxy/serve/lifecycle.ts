@@ -7,6 +7,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import type { Client, Facts } from '../decide/input.ts'
 import type { Dialect } from '../dialects/dialect.ts'
 import { type RequestBody, readRequest } from '../dialects/request.ts'
+import { parseDuration } from '../duration.ts'
 import { type ApiError, statusOf } from '../errors.ts'
 import { type Ending, runAttempts, type Sent } from '../forward/attempts.ts'
 import { ClientAnswer } from '../forward/client-answer.ts'
@@ -261,15 +262,9 @@ export function requestIdOf({ 'x-request-id': given }: IncomingHttpHeaders): str
   return typeof given === 'string' && /^[A-Za-z0-9._-]{1,128}$/.test(given) ? given : randomUUID()
 }
 
-const UNITS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 }
-
 /** Infinity without the header; undefined = it is no duration. */
 function timeoutOf({ 'x-llama-swap-timeout': given }: IncomingHttpHeaders): number | undefined {
   if (given === undefined) return Number.POSITIVE_INFINITY
-  if (typeof given !== 'string' || !/^([0-9]{1,5}(h|m|s|ms)){1,4}$/.test(given)) return undefined
-  const total = [...given.matchAll(/([0-9]{1,5})(h|ms|m|s)/g)].reduce(
-    (sum, [, amount, unit]) => sum + Number(amount) * (UNITS[unit ?? ''] ?? 0),
-    0,
-  )
+  const total = typeof given === 'string' ? (parseDuration(given) ?? 0) : 0
   return total > 0 ? total : undefined
 }
