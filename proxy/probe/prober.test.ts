@@ -238,7 +238,7 @@ test('what is billed or has a credential is never asked', async (t) => {
 })
 
 test('signals have an interval of their own', async (t) => {
-  const engine = await scripted(t, VLLM)
+  const engine = await scripted(t, { ...VLLM })
   const { prober, until } = probing(t)
   prober.apply([endpoint(engine.origin, { engine: 'vLLM', health: { intervalMs: 60_000 }, signals: { intervalMs: 5 } })])
   await until((r) => r.waiting === 1)

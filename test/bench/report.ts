@@ -49,7 +49,7 @@ ${gates(results)
 ## How it is measured
 
 * One run measures all three by turns, ${rounds} rounds; each figure is the lowest of its rounds. What is measured has the first core alone; load generator (\`test/bench/lg.c\`) and model server (\`test/bench/mock.c\`) share the second. All traffic stays on loopback.
-* llama-swap is the shipped bundle with authentication, metrics, health probes, access log and a table of 50 models. nginx is one process with kept connections, no log and no checks.
+* llama-swap is the shipped bundle, started with \`--max-semi-space-size=8\`, with authentication, metrics, health probes, access log and a table of 50 models. nginx is one process with kept connections, no log and no checks.
 * CPU time is the process's own, user and system, by the scheduler's clock. Full load is 64 connections that ask again as soon as they are answered; at 1,000 requests/s most of the time goes into waking up. Streams are paced: 50 events/s of 250 bytes each; their starts and ends count as part of their events.
 * Latency is counted from the time at which a request was due, not from when it was sent, so that a stall is seen by all requests it delays. An event carries the time of its sending.
 * Memory is the highest resident size: of a fresh process while 1,000 streams run, 10 events a second each, and of the process that took all the loads above.

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { get } from 'node:http'
 import { join } from 'node:path'
 import { NGINX } from '../../scripts/fetch-tools.ts'
+import { NODE_FLAGS } from '../../scripts/node-flags.ts'
 import { freePort, type Ground, MEASURED_CORE } from './ground.ts'
 import { LOAD_NAMES, LOADS, type LoadName } from './loads.ts'
 import { type Program, startOn } from './processes.ts'
@@ -72,7 +73,7 @@ export async function startProxy(ground: Ground, bundle: string): Promise<Starte
   const [port, metricsPort, adminPort] = [await freePort(), await freePort(), await freePort()]
   const flags = { table: ground.tableFile, host: '127.0.0.1', port, 'metrics-port': metricsPort, 'admin-port': adminPort, auth: 'Required' }
   const args = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)])
-  const program = startOn(MEASURED_CORE, process.execPath, [bundle, ...args])
+  const program = startOn(MEASURED_CORE, process.execPath, [...NODE_FLAGS, bundle, ...args])
   const [listeningMs] = await Promise.all([program.lineAfterMs(/listening/i), answers(metricsPort, '/readyz', program)])
   const readyMs = performance.now() - program.startedMs
   return { pid: program.pid, port: () => port, stop: () => program.stop(), listeningMs, readyMs }
