@@ -1,83 +1,9 @@
+import { any, flag, isRecord, list, MAX_INTEGER, matching, number, object, oneOf, type TableError, tagged, text } from './checks.ts'
 import { CAPABILITIES, ENDPOINT_STRATEGIES, ENGINES, FALLBACK_CLASSES, type RoutingTable, STRATEGIES, TABLE_VERSION } from './v1.ts'
 
 /** Table versions this program reads. */
 export const READS_VERSIONS: readonly number[] = [TABLE_VERSION]
 
-export interface TableError {
-  /** JSON pointer, such as "/models/3/backends/0/weight". */
-  pointer: string
-  message: string
-}
-
-/** Collects what is wrong with the value at `pointer`; an empty result means it fits. */
-type Check = (value: unknown, pointer: string, errors: TableError[]) => void
-
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
-
-const text =
-  (maxLength = 4096): Check =>
-  (value, pointer, errors) => {
-    if (typeof value !== 'string') errors.push({ pointer, message: 'must be a string' })
-    else if (value.length > maxLength) errors.push({ pointer, message: `must have at most ${maxLength} characters` })
-  }
-
-const matching =
-  (pattern: RegExp, what: string): Check =>
-  (value, pointer, errors) => {
-    if (typeof value !== 'string' || !pattern.test(value)) errors.push({ pointer, message: `must be ${what}` })
-  }
-
-const number =
-  (min: number, max: number): Check =>
-  (value, pointer, errors) => {
-    if (typeof value !== 'number' || !(value >= min && value <= max))
-      errors.push({ pointer, message: `must be a number from ${min} to ${max}` })
-  }
-
-const flag: Check = (value, pointer, errors) => {
-  if (typeof value !== 'boolean') errors.push({ pointer, message: 'must be true or false' })
-}
-
-const oneOf =
-  (values: readonly string[]): Check =>
-  (value, pointer, errors) => {
-    if (typeof value !== 'string' || !values.includes(value)) errors.push({ pointer, message: `must be one of ${values.join(', ')}` })
-  }
-
-const list =
-  (item: Check, maxItems = 100_000): Check =>
-  (value, pointer, errors) => {
-    if (!Array.isArray(value)) errors.push({ pointer, message: 'must be a list' })
-    else if (value.length > maxItems) errors.push({ pointer, message: `must have at most ${maxItems} items` })
-    else for (const [index, entry] of value.entries()) item(entry, `${pointer}/${index}`, errors)
-  }
-
-/** An object with exactly these fields; those whose name ends in "?" may be absent. */
-function object(shape: Record<string, Check>): Check {
-  const fields = Object.entries(shape).map(([key, check]) => ({ key: key.replace('?', ''), optional: key.endsWith('?'), check }))
-  const known = new Set(fields.map(({ key }) => key))
-  return (value, pointer, errors) => {
-    if (!isRecord(value)) {
-      errors.push({ pointer, message: 'must be an object' })
-      return
-    }
-    for (const { key, optional, check } of fields) {
-      if (value[key] !== undefined) check(value[key], `${pointer}/${key}`, errors)
-      else if (!optional) errors.push({ pointer: `${pointer}/${key}`, message: 'is missing' })
-    }
-    for (const key of Object.keys(value)) if (!known.has(key)) errors.push({ pointer: `${pointer}/${key}`, message: 'is not known' })
-  }
-}
-
-const tagged =
-  (tag: string, variants: Record<string, Check>): Check =>
-  (value, pointer, errors) => {
-    const variant = isRecord(value) ? variants[String(value[tag])] : undefined
-    if (variant === undefined) errors.push({ pointer, message: `must have "${tag}" of ${Object.keys(variants).join(', ')}` })
-    else variant(value, pointer, errors)
-  }
-
-const MAX_INTEGER = Number.MAX_SAFE_INTEGER
 const ref = matching(/^[a-z0-9-]{1,63}\/[a-z0-9.-]{1,63}$/, 'namespace/name')
 const name = text(253)
 const ms = number(1, 1e12)
@@ -85,7 +11,6 @@ const weight = number(0, 1_000_000)
 const priority = number(0, 1000)
 const tokens = number(1, 16_777_216)
 const capabilities = list(oneOf(CAPABILITIES), 16)
-const any: Check = () => {}
 
 const access = tagged('from', {
   Same: object({ from: any }),
