@@ -1,0 +1,85 @@
+/**
+ * Every frame that a released version has written is read by this one. A file never changes once it is here; a new field gets a new file.
+ * `frames/vN/operator-*.json` go to proxies, `proxy-*.json` to operators.
+ */
+import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { test } from 'node:test'
+import { parseEntry, TableHash, tableEntries, tableOf } from '../../proxy/routing-table/entries.ts'
+import { isEntryKind, type OperatorFrame, parseOperatorFrame, parseProxyFrame } from '../../proxy/routing-table/frames.ts'
+
+const FOLDER = join(import.meta.dirname, 'frames')
+const files = globSync('v*/*.json', { cwd: FOLDER }).toSorted()
+
+const parserOf = (file: string): typeof parseOperatorFrame | typeof parseProxyFrame =>
+  basename(file).startsWith('operator-') ? parseOperatorFrame : parseProxyFrame
+
+const read = (file: string): string => readFileSync(join(FOLDER, file), 'utf8')
+
+for (const file of files) {
+  test(`reads ${file}`, () => {
+    const parsed = parserOf(file)(read(file))
+    assert.deepEqual(parsed, { kind: 'frame', frame: JSON.parse(read(file)) })
+  })
+
+  test(`reads ${file} with fields of a later version`, () => {
+    const parsed = parserOf(file)(JSON.stringify({ ...JSON.parse(read(file)), later: { any: 'thing' } }))
+    assert.equal(parsed.kind, 'frame')
+  })
+
+  test(`refuses ${file} cut short`, () => {
+    assert.equal(parserOf(file)(read(file).slice(0, -3)).kind, 'broken')
+  })
+}
+
+test('a frame of a later version is passed over', () => {
+  assert.deepEqual(parseOperatorFrame('{"type":"later","x":1}'), { kind: 'unknown', type: 'later' })
+  assert.deepEqual(parseProxyFrame('{"type":"later","x":1}'), { kind: 'unknown', type: 'later' })
+})
+
+test('a frame with a broken field is refused and says where', () => {
+  assert.deepEqual(parseProxyFrame('{"type":"ack","epoch":1,"seq":-1,"kept":[]}'), {
+    kind: 'broken',
+    message: `ack /seq: must be a number from 0 to ${Number.MAX_SAFE_INTEGER}`,
+  })
+})
+
+function change(): OperatorFrame & { type: 'change' } {
+  const parsed = parseOperatorFrame(read('v1/operator-change.json'))
+  assert.ok(parsed.kind === 'frame' && parsed.frame.type === 'change')
+  return parsed.frame
+}
+
+test('the entries of v1 parse, make a table, and the table gives them back', () => {
+  const entries = change().set.map(({ kind, key, value }) => {
+    assert.ok(isEntryKind(kind))
+    const parsed = parseEntry(kind, key, value)
+    assert.ok('entry' in parsed, JSON.stringify(parsed))
+    return parsed.entry
+  })
+  assert.deepEqual(tableEntries(tableOf(entries, { epoch: 7, seq: 12 })), entries)
+})
+
+test('the hash of v1 is the sum of the versions', () => {
+  const hash = new TableHash()
+  for (const { version } of change().set) hash.add(version)
+  assert.equal(hash.hex, JSON.parse(read('v1/operator-commit.json')).hash)
+  hash.add('f'.repeat(32))
+  hash.remove('f'.repeat(32))
+  assert.equal(hash.hex, JSON.parse(read('v1/operator-commit.json')).hash)
+})
+
+test('an unknown field of an entry refuses it, unless the writer calls it ignorable', () => {
+  const sent = change().set.find(({ kind }) => kind === 'endpoints')
+  assert.ok(sent !== undefined && typeof sent.value === 'object')
+  const value = { ...sent.value, later: { nested: 1 } }
+  assert.deepEqual(parseEntry('endpoints', sent.key, value), { errors: [{ pointer: '/later', message: 'is not known' }] })
+  assert.deepEqual(parseEntry('endpoints', sent.key, value, new Set(['later'])), parseEntry('endpoints', sent.key, sent.value))
+})
+
+test('an entry under a key that is not its own is refused', () => {
+  const sent = change().set.find(({ kind }) => kind === 'policy')
+  assert.ok(sent !== undefined)
+  assert.ok('errors' in parseEntry('policy', 'team-b/auto', sent.value))
+})
