@@ -1,6 +1,7 @@
 /** `llama-swap explain`: what `POST /v1/route:explain` says, from a running proxy, or offline from YAML or a routing table. */
 import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
+import { STANDALONE_SETTINGS } from '../operator/resources/snapshot.ts'
 import { translate } from '../operator/translate/translate.ts'
 import { readFolder } from '../operator/watch/folder.ts'
 import { type Flag, helpLines, readFlags, UsageError } from '../proxy/config.ts'
@@ -54,7 +55,7 @@ async function offlineTable(
 ): Promise<CompiledTable | undefined> {
   const config = values.get('config')
   if (config !== undefined) {
-    const { resources } = await readFolder({ path: config, env, settings: { builtInAuto: true } })
+    const { resources } = await readFolder({ path: config, env, settings: STANDALONE_SETTINGS })
     return compileTable(translate(resources).table)
   }
   const file = values.get('table')

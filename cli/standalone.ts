@@ -2,7 +2,7 @@
  * `llama-swap standalone`, wiring only: operator and proxy in one process. YAML → watch → translate → the proxy's receiver; without
  * --config, the engines found on this host, else two simulated ones. It adds no second way of doing anything.
  */
-import type { Resources } from '../operator/resources/snapshot.ts'
+import { type Resources, STANDALONE_SETTINGS } from '../operator/resources/snapshot.ts'
 import type { Problem } from '../operator/translate/problems.ts'
 import { translate } from '../operator/translate/translate.ts'
 import { FolderSource } from '../operator/watch/folder.ts'
@@ -27,7 +27,6 @@ const HELP = [
   '',
   ...helpLines(STANDALONE_FLAGS),
 ]
-const SETTINGS = { builtInAuto: true } as const
 
 export async function runStandalone(argv: readonly string[], env: Env): Promise<number> {
   const { values, rest } = readFlags(STANDALONE_FLAGS, argv, env)
@@ -69,7 +68,7 @@ class Standalone {
       const onSnapshot = (resources: Resources, problems: readonly LoadProblem[]): void => this.#take(resources, problems)
       const onError = (error: unknown): void =>
         logger.error('the configuration cannot be read; what it said last still holds', { path, error: String(error) })
-      this.#source = new FolderSource({ path, env, settings: SETTINGS, onSnapshot, onError })
+      this.#source = new FolderSource({ path, env, settings: STANDALONE_SETTINGS, onSnapshot, onError })
       await this.#source.start()
     }
     const ports = await this.#proxy?.start().catch(async (error: unknown) => {
@@ -173,5 +172,5 @@ function resourcesOf(manifests: readonly LlamaModelManifest[], env: Env): Resour
   const file = 'engines found on this host'
   const text = manifests.map((manifest) => JSON.stringify(manifest)).join('\n---\n')
   const { objects } = holdObjects(new Map(), [{ file, ...loadDocuments(file, text) }])
-  return makeResources(objects, { env, settings: SETTINGS }).resources
+  return makeResources(objects, { env, settings: STANDALONE_SETTINGS }).resources
 }

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import { check } from '../cli/check.ts'
+import { STANDALONE_SETTINGS } from '../operator/resources/snapshot.ts'
 import { translate } from '../operator/translate/translate.ts'
 import { readFolder } from '../operator/watch/folder.ts'
 import { decide } from '../proxy/decide/decide.ts'
@@ -23,7 +24,7 @@ for (const file of readdirSync(FOLDER)) {
   })
 
   test(`examples/${file} makes a table without a problem, and its models can be reached`, async () => {
-    const { resources, problems: mistakes } = await readFolder({ path, env: ENV, settings: { builtInAuto: true } })
+    const { resources, problems: mistakes } = await readFolder({ path, env: ENV, settings: STANDALONE_SETTINGS })
     const { table, problems } = translate(resources)
     assert.deepEqual([...mistakes, ...problems], [])
     const parsed = parseTable(table)

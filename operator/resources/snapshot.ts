@@ -57,10 +57,87 @@ export interface ClientKeyResource {
   readonly entries: readonly ClientKeyEntry[]
 }
 
+export interface ServicePort {
+  /** "" = the Service's only, unnamed port. */
+  readonly name: string
+  readonly port: number
+}
+
+/** The fields of a Service that routing needs. */
+export interface ServiceResource {
+  readonly metadata: Pick<Metadata, 'namespace' | 'name'>
+  readonly type: 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalName'
+  /** One per address family; empty = headless. */
+  readonly clusterIPs: readonly string[]
+  readonly externalName?: string
+  readonly ports: readonly ServicePort[]
+}
+
+/** One endpoint of a slice. Absent conditions were read as the API documents them: ready and serving true, terminating false. */
+export interface SliceEndpoint {
+  readonly addresses: readonly string[]
+  readonly ready: boolean
+  readonly serving: boolean
+  readonly terminating: boolean
+}
+
+/** The fields of an EndpointSlice that routing needs. */
+export interface EndpointSliceResource {
+  readonly metadata: Pick<Metadata, 'namespace' | 'name'>
+  /** Name of the Service it belongs to (label `kubernetes.io/service-name`). */
+  readonly service: string
+  readonly addressType: 'IPv4' | 'IPv6' | 'FQDN'
+  /** Named as the Service names them; `port` absent = all ports, which no backend can use. */
+  readonly ports: readonly { readonly name: string; readonly port?: number }[]
+  readonly endpoints: readonly SliceEndpoint[]
+}
+
+/** The fields of a Pod that routing and identity need. */
+export interface PodResource {
+  readonly metadata: Pick<Metadata, 'namespace' | 'name' | 'labels'>
+  readonly uid: string
+  readonly serviceAccount: string
+  readonly phase: 'Pending' | 'Running' | 'Succeeded' | 'Failed' | 'Unknown'
+  readonly ready: boolean
+  /** It has a deletion timestamp. */
+  readonly terminating: boolean
+  /** One per address family. */
+  readonly ips: readonly string[]
+  /** Named container ports, native sidecars' included. */
+  readonly ports: readonly ServicePort[]
+}
+
+/** Keys with which the cluster signs ServiceAccount tokens: proxies verify clients' tokens with them. */
+export interface TokenIssuer {
+  readonly issuer: string
+  /** JSON Web Keys, public parts only. */
+  readonly keys: readonly Readonly<Record<string, unknown>>[]
+}
+
+/** Which addresses backends may have (the installation decides, not the schema). CIDRs; `allow` wins over `deny`. */
+export interface AddressSettings {
+  /**
+   * `Cluster`: public addresses, and pod and Service addresses of the model's own namespace; never loopback, link-local, metadata or the
+   * API server. `Standalone`: all but link-local and metadata.
+   */
+  readonly base: 'Cluster' | 'Standalone'
+  readonly allow: readonly string[]
+  readonly deny: readonly string[]
+  /** Addresses of the API server, denied in a cluster. */
+  readonly apiServer: readonly string[]
+}
+
 /** What the installation decides, as far as translate needs it. */
 export interface Settings {
+  readonly addresses: AddressSettings
   /** Standalone: a virtual model `auto` over all Public models, unless an object claims that name. */
   readonly builtInAuto: boolean
+}
+
+/** What files on one host are read with: any address but link-local and metadata, and an `auto`. */
+export const STANDALONE_SETTINGS: Settings = {
+  addresses: { base: 'Standalone', allow: [], deny: [], apiServer: [] },
+  builtInAuto: true,
 }
 
 export interface Resources {
@@ -70,6 +147,11 @@ export interface Resources {
   readonly clientKeys: ReadonlyMap<ObjectKey, ClientKeyResource>
   /** Name → labels, `kubernetes.io/metadata.name` included. */
   readonly namespaces: ReadonlyMap<string, Labels>
+  readonly services: ReadonlyMap<ObjectKey, ServiceResource>
+  /** By the key of the Service they belong to, in the order of their names. */
+  readonly slices: ReadonlyMap<ObjectKey, readonly EndpointSliceResource[]>
+  readonly pods: ReadonlyMap<ObjectKey, PodResource>
+  readonly tokenIssuers: readonly TokenIssuer[]
   readonly settings: Settings
 }
 

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { isDeepStrictEqual } from 'node:util'
 import { dump, load } from 'js-yaml'
-import type { Labels, Resources } from '../resources/snapshot.ts'
+import { type Labels, type Resources, STANDALONE_SETTINGS } from '../resources/snapshot.ts'
 import { holdObjects } from '../watch/held-objects.ts'
 import { makeResources } from '../watch/make-resources.ts'
 import { loadDocuments } from '../watch/yaml.ts'
@@ -31,7 +31,10 @@ export function readCase(file: string, text: string): Resources {
   const manifests = read.objects.map((object) => dump({ apiVersion: versionOf(object), ...object })).join('---\n')
   const loaded = loadDocuments(file, manifests)
   const held = holdObjects(new Map(), [{ file, ...loaded }])
-  const { resources, problems } = makeResources(held.objects, { env: read.env ?? {}, settings: { builtInAuto: false, ...read.settings } })
+  const { resources, problems } = makeResources(held.objects, {
+    env: read.env ?? {},
+    settings: { ...STANDALONE_SETTINGS, builtInAuto: false, ...read.settings },
+  })
   assert.deepEqual([...held.problems, ...problems], [])
   const namespaces = new Map(resources.namespaces)
   for (const [name, labels] of Object.entries(read.namespaces ?? {}))

@@ -37,6 +37,7 @@ function entry({ metadata, spec }: ModelResource, backends: Model['backends'], n
   return {
     ref: objectKey(metadata),
     generation: metadata.generation,
+    ...setFields({ createdAtMs: metadata.createdAtMs }),
     names,
     aliases: aliases.map(({ name, upstreamModel }) => ({ name, ...setFields({ upstreamModel }) })),
     visibility: spec.visibility,

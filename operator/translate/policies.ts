@@ -63,6 +63,7 @@ function translatePolicy(
   const policy = {
     ref: objectKey(metadata),
     generation: metadata.generation,
+    ...setFields({ createdAtMs: metadata.createdAtMs }),
     names: names.won.get(object) ?? [],
     access: translateAccess(spec.access, namespaces),
     rules,

@@ -4,10 +4,10 @@ export interface HasMetadata {
   readonly metadata: Metadata
 }
 
-/** Who comes first where two objects want one thing: the older; without ages, or at the same age, by "namespace/name". */
+/** Who comes first where two objects want one thing: the older, those without an age last; at the same age, by "namespace/name". */
 export function byPrecedence(a: HasMetadata, b: HasMetadata): number {
-  const age = (a.metadata.createdAtMs ?? 0) - (b.metadata.createdAtMs ?? 0)
-  return age !== 0 ? age : byText(objectKey(a.metadata), objectKey(b.metadata))
+  const [ageA = Number.MAX_VALUE, ageB = Number.MAX_VALUE] = [a.metadata.createdAtMs, b.metadata.createdAtMs]
+  return ageA !== ageB ? ageA - ageB : byText(objectKey(a.metadata), objectKey(b.metadata))
 }
 
 /** By code unit: the same everywhere, whatever the locale. */

@@ -11,6 +11,7 @@ import {
   type PolicyResource,
   type Resources,
   type SecretResource,
+  STANDALONE_SETTINGS,
 } from '../resources/snapshot.ts'
 import { translate } from './translate.ts'
 
@@ -121,7 +122,11 @@ const resources: fc.Arbitrary<Resources> = fc.record({
   secrets: keyed(secret),
   clientKeys: keyed(clientKey),
   namespaces: fc.constant(new Map(NAMESPACES.map((one) => [one, { 'kubernetes.io/metadata.name': one }]))),
-  settings: fc.record({ builtInAuto: fc.boolean() }),
+  services: fc.constant(new Map()),
+  slices: fc.constant(new Map()),
+  pods: fc.constant(new Map()),
+  tokenIssuers: fc.constant([]),
+  settings: fc.record({ addresses: fc.constant(STANDALONE_SETTINGS.addresses), builtInAuto: fc.boolean() }),
 })
 
 const BROKEN = { namespace: 'default', name: 'broken', generation: 1, createdAtMs: 0, labels: {}, annotations: {} }
@@ -193,14 +198,14 @@ test('the order in which objects come does not matter', () => {
   const reversed = <T>(map: ReadonlyMap<string, T>): ReadonlyMap<string, T> => new Map([...map].reverse())
   fc.assert(
     fc.property(resources, (whole) => {
-      const { models, policies, secrets, clientKeys, namespaces, settings } = whole
+      const { models, policies, secrets, clientKeys, namespaces } = whole
       const other = {
+        ...whole,
         models: reversed(models),
         policies: reversed(policies),
         secrets: reversed(secrets),
         clientKeys: reversed(clientKeys),
         namespaces: reversed(namespaces),
-        settings,
       }
       assert.deepEqual(translate(other), translate(whole))
     }),
@@ -219,7 +224,7 @@ test('a proxy accepts every table', () => {
 test('within a namespace each name has one owner', () => {
   fc.assert(
     fc.property(resources, (whole) => {
-      const { models, policies } = translate({ ...whole, settings: { builtInAuto: false } }).table
+      const { models, policies } = translate({ ...whole, settings: { ...STANDALONE_SETTINGS, builtInAuto: false } }).table
       const owned = [...models, ...policies].flatMap(({ ref, names }) => names.map((one) => `${ref.split('/')[0]} ${one}`))
       assert.equal(new Set(owned).size, owned.length)
     }),

@@ -52,6 +52,7 @@ export function translate(resources: Resources, { epoch, seq }: TableNumber = { 
       endpointSets: models.endpointSets,
       credentials: credentialsOnce(models.credentials),
       clientKeys: keys.clientKeys,
+      ...(resources.tokenIssuers.length > 0 && { tokenIssuers: resources.tokenIssuers }),
     },
     problems,
     statuses,

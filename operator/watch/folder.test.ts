@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import type { Resources } from '../resources/snapshot.ts'
+import { type Resources, STANDALONE_SETTINGS } from '../resources/snapshot.ts'
 import { FolderSource } from './folder.ts'
 import type { LoadProblem } from './yaml.ts'
 
@@ -35,7 +35,13 @@ async function watching(t: TestContext, files: Record<string, string>, { path = 
     errors.push(error)
     arrive()
   }
-  const source = new FolderSource({ path: join(folder, path), env, settings: { builtInAuto: false }, onSnapshot, onError })
+  const source = new FolderSource({
+    path: join(folder, path),
+    env,
+    settings: { ...STANDALONE_SETTINGS, builtInAuto: false },
+    onSnapshot,
+    onError,
+  })
   t.after(() => source.close())
   await source.start()
   const next = async (): Promise<Snapshot> => {

@@ -48,8 +48,11 @@ export function makeResources(objects: HeldObjects, { env, settings }: Installat
     else problems.push(...addSecret(held, object, metadata, { env, secrets, clientKeys }))
     if (!namespaces.has(metadata.namespace)) namespaces.set(metadata.namespace, namespaceLabels(metadata.namespace))
   }
-  return { resources: { models, policies, secrets, clientKeys, namespaces, settings }, problems }
+  return { resources: { models, policies, secrets, clientKeys, namespaces, ...NO_CLUSTER, settings }, problems }
 }
+
+/** What files never hold. */
+const NO_CLUSTER = { services: new Map(), slices: new Map(), pods: new Map(), tokenIssuers: [] } satisfies Partial<Resources>
 
 const namespaceLabels = (name: string, labels: Labels = {}): Labels => ({ ...labels, [NAMESPACE_NAME_LABEL]: name })
 

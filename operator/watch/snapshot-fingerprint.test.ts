@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { STANDALONE_SETTINGS } from '../resources/snapshot.ts'
 import { holdObjects } from './held-objects.ts'
 import { makeResources } from './make-resources.ts'
 import { fingerprint } from './snapshot-fingerprint.ts'
@@ -12,7 +13,7 @@ const file = 'a.yaml'
 
 const print = (...documents: string[]): string => {
   const { objects } = holdObjects(new Map(), [{ file, ...loadDocuments(file, documents.join('---\n')) }])
-  return fingerprint(makeResources(objects, { env: {}, settings: { builtInAuto: false } }).resources, [])
+  return fingerprint(makeResources(objects, { env: {}, settings: STANDALONE_SETTINGS }).resources, [])
 }
 
 test('order and spelling do not count', () => {
@@ -36,6 +37,6 @@ for (const [what, text] of Object.entries(CHANGES)) {
 
 test('a new problem counts', () => {
   const { objects } = holdObjects(new Map(), [{ file, ...loadDocuments(file, MODEL) }])
-  const { resources } = makeResources(objects, { env: {}, settings: { builtInAuto: false } })
+  const { resources } = makeResources(objects, { env: {}, settings: STANDALONE_SETTINGS })
   assert.notEqual(fingerprint(resources, [{ file, line: 1, path: '', message: 'wrong' }]), fingerprint(resources, []))
 })

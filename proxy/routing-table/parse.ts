@@ -1,4 +1,18 @@
-import { any, flag, isRecord, list, MAX_INTEGER, matching, number, object, oneOf, type TableError, tagged, text } from './checks.ts'
+import {
+  any,
+  type Check,
+  flag,
+  isRecord,
+  list,
+  MAX_INTEGER,
+  matching,
+  number,
+  object,
+  oneOf,
+  type TableError,
+  tagged,
+  text,
+} from './checks.ts'
 import { CAPABILITIES, ENDPOINT_STRATEGIES, ENGINES, FALLBACK_CLASSES, type RoutingTable, STRATEGIES, TABLE_VERSION } from './v1.ts'
 
 /** Table versions this program reads. */
@@ -49,6 +63,7 @@ const backend = object({
 const model = object({
   ref,
   generation: number(0, MAX_INTEGER),
+  'createdAtMs?': number(0, MAX_INTEGER),
   names: list(name, 17),
   aliases: list(object({ name, 'upstreamModel?': name }), 16),
   visibility: oneOf(['Public', 'Internal']),
@@ -80,20 +95,38 @@ const rule = object({
   fallback: object({ enabled: flag, when: list(oneOf(FALLBACK_CLASSES), 16), targets: list(target, 16) }),
 })
 
+const policy = object({
+  ref,
+  generation: number(0, MAX_INTEGER),
+  'createdAtMs?': number(0, MAX_INTEGER),
+  names: list(name, 16),
+  access,
+  rules: list(rule, 33),
+})
+
+/** Characters of an address; whether they make one is seen where it is used. */
+const ADDRESS = /^[0-9a-f.:]{2,45}$/
+const cidrs = list(matching(/^[0-9a-fA-F.:]{2,45}\/[0-9]{1,3}$/, 'a CIDR such as 10.0.0.0/8'), 1024)
 const origin = matching(/^https?:\/\/[^/\s@]{1,255}$/, 'an origin such as http://host:8000')
 const endpoint = object({
   id: matching(/^[a-z0-9-]{1,64}$/, 'an opaque id'),
   origin,
   basePath: matching(/^(\/[!-~]{0,1023})?$/, 'a path without a trailing slash'),
+  'addresses?': list(matching(ADDRESS, 'an IP address'), 16),
 })
+
+/** A JSON Web Key: who verifies with it judges its fields. */
+const key: Check = (value, pointer, errors) => {
+  if (!isRecord(value)) errors.push({ pointer, message: 'must be an object' })
+}
 
 const table = object({
   version: any,
   epoch: number(0, MAX_INTEGER),
   seq: number(0, MAX_INTEGER),
   models: list(model),
-  policies: list(object({ ref, generation: number(0, MAX_INTEGER), names: list(name, 16), access, rules: list(rule, 33) })),
-  endpointSets: list(object({ model: ref, backend: text(63), endpoints: list(endpoint, 10_000) })),
+  policies: list(policy),
+  endpointSets: list(object({ model: ref, backend: text(63), endpoints: list(endpoint, 10_000), 'lastResort?': endpoint })),
   credentials: list(object({ id: text(300), value: text(65_536) })),
   clientKeys: list(
     object({
@@ -103,6 +136,8 @@ const table = object({
       'expiresAtMs?': number(0, MAX_INTEGER),
     }),
   ),
+  'tokenIssuers?': list(object({ issuer: text(2048), keys: list(key, 64) }), 16),
+  'addresses?': object({ private: oneOf(['Deny', 'Permit']), allow: cidrs, deny: cidrs }),
 })
 
 function isTable(value: unknown, errors: TableError[]): value is RoutingTable {

@@ -118,6 +118,8 @@ export interface Backend {
 export interface Model {
   ref: Ref
   generation: number
+  /** Age decides who comes first where two share a name with a client: older first, then ref. Absent = after all that have one. */
+  createdAtMs?: number
   /** The served name first, then aliases: only names this object won. Empty = reachable as a target only. */
   names: readonly string[]
   aliases: readonly Alias[]
@@ -171,6 +173,8 @@ export interface PolicyRule {
 export interface Policy {
   ref: Ref
   generation: number
+  /** Age decides who comes first where two share a name with a client: older first, then ref. Absent = after all that have one. */
+  createdAtMs?: number
   /** Virtual models this object won. */
   names: readonly string[]
   access: Access
@@ -185,12 +189,16 @@ export interface Endpoint {
   origin: string
   /** Path prefix without a trailing slash, such as "/v1". */
   basePath: string
+  /** Addresses that a host name in `origin` may resolve to although they are private (a Service's own). Absent = none. */
+  addresses?: readonly string[]
 }
 
 export interface EndpointSet {
   model: Ref
   backend: string
   endpoints: readonly Endpoint[]
+  /** The Service's ClusterIP: used only while every other endpoint of the backend fails, for the hour when pods move and nobody tells. */
+  lastResort?: Endpoint
 }
 
 /** A backend credential. `id` is what backends name; the value never leaves the proxy but to its backend. */
@@ -210,6 +218,21 @@ export interface ClientKey {
   expiresAtMs?: number
 }
 
+/** Who signs ServiceAccount tokens that clients may send (audience `llama-swap-client`). */
+export interface TokenIssuer {
+  issuer: string
+  /** JSON Web Keys, public parts only. */
+  keys: readonly Readonly<Record<string, unknown>>[]
+}
+
+/** Which addresses a host name may resolve to at connect. CIDRs; `allow` wins over `deny`. */
+export interface AddressRules {
+  /** `Deny`: loopback and private addresses only where `Endpoint.addresses` or `allow` names them. */
+  private: 'Deny' | 'Permit'
+  allow: readonly string[]
+  deny: readonly string[]
+}
+
 export interface RoutingTable {
   version: typeof TABLE_VERSION
   /** Who made it (raised by each new leader) and its number within that epoch. */
@@ -220,4 +243,8 @@ export interface RoutingTable {
   endpointSets: readonly EndpointSet[]
   credentials: readonly Credential[]
   clientKeys: readonly ClientKey[]
+  /** Absent = no ServiceAccount tokens are accepted. */
+  tokenIssuers?: readonly TokenIssuer[]
+  /** Absent = the proxy's own flags alone. */
+  addresses?: AddressRules
 }
