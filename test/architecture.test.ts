@@ -69,7 +69,8 @@ const ROWS: Readonly<Record<string, Row>> = {
   'operator/resources': { pure: true, imports: [] },
   'operator/validate': { pure: true, imports: ['operator/resources'], packages: ['ajv', '@marcbachmann/cel-js'] },
   'operator/translate': { pure: true, imports: ['operator/resources', 'proxy/routing-table'] },
-  'operator/watch': { imports: ['operator/resources', 'operator/validate'], packages: ['js-yaml'] },
+  'operator/kube': { imports: ['operator/resources', 'operator/validate'], packages: ['@kubernetes/client-node', 'undici'] },
+  'operator/watch': { imports: ['operator/resources', 'operator/validate', 'operator/kube'], packages: ['js-yaml'] },
 }
 
 /** The commands wire both halves; only they may. `make demo` is the one that needs what fetches and starts a real engine. */
