@@ -47,8 +47,8 @@ const ROWS: Readonly<Record<string, Row>> = {
     imports: ['proxy/routing-table', 'proxy/errors.ts', 'proxy/decide', 'proxy/dialects', 'proxy/live', 'proxy/forward', 'proxy/serve'],
     packages: ['prom-client'],
   },
-  'proxy/receive': { imports: ['proxy/routing-table'] },
-  'proxy/config.ts': { imports: ['proxy/account', 'proxy/duration.ts', 'proxy/serve'] },
+  'proxy/receive': { imports: ['proxy/routing-table', 'proxy/account'], packages: ['ws'] },
+  'proxy/config.ts': { imports: ['proxy/account', 'proxy/duration.ts', 'proxy/routing-table', 'proxy/serve'] },
   'proxy/process.ts': { imports: ['proxy/account', 'proxy/config.ts'] },
   'proxy/data-plane.ts': {
     imports: [
@@ -63,13 +63,25 @@ const ROWS: Readonly<Record<string, Row>> = {
     ],
   },
   'proxy/main.ts': {
-    imports: ['proxy/account', 'proxy/config.ts', 'proxy/process.ts', 'proxy/data-plane.ts', 'proxy/receive', 'proxy/version.ts'],
+    imports: [
+      'proxy/account',
+      'proxy/config.ts',
+      'proxy/process.ts',
+      'proxy/data-plane.ts',
+      'proxy/receive',
+      'proxy/serve',
+      'proxy/version.ts',
+    ],
   },
 
   'operator/resources': { pure: true, imports: [] },
   'operator/validate': { pure: true, imports: ['operator/resources'], packages: ['ajv', '@marcbachmann/cel-js'] },
   'operator/translate': { pure: true, imports: ['operator/resources', 'proxy/routing-table'] },
   'operator/kube': { imports: ['operator/resources', 'operator/validate'], packages: ['@kubernetes/client-node', 'undici'] },
+  'operator/push': {
+    imports: ['proxy/routing-table', 'operator/resources', 'operator/kube'],
+    packages: ['ws', '@peculiar/x509', 'reflect-metadata'],
+  },
   'operator/watch': { imports: ['operator/resources', 'operator/validate', 'operator/kube'], packages: ['js-yaml'] },
 }
 
