@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util'
 import { LOG_LEVELS, type LogLevel } from './account/log.ts'
 import { parseDuration } from './duration.ts'
+import { type ProxyMode, PUSH_PATH } from './routing-table/frames.ts'
 import { AUTH_MODES, type AuthMode } from './serve/authenticate.ts'
 
 export interface Flag {
@@ -44,6 +45,13 @@ export const STANDALONE_FLAGS: readonly Flag[] = [
 
 export const PROXY_FLAGS: readonly Flag[] = [
   flag('table', 'FILE', '', 'routing table as JSON, read again when it changes'),
+  flag('operator', 'URL,…', '', 'operators that push the routing table, such as wss://llama-swap-push:8443; instead of --table'),
+  flag('operator-ca', 'FILE', '', "certificates in PEM that sign the operators'; absent = the system's"),
+  flag('operator-token', 'FILE', '', "this pod's ServiceAccount token with the audience llama-swap-push"),
+  flag('mode', 'MODE', 'Gateway', 'Gateway, or Sidecar: every request has the rights of the pod and needs no key'),
+  flag('client-token', 'FILE', '', "Sidecar: the pod's token with the audience llama-swap-client, for models behind a gateway"),
+  flag('last-known-good', 'FILE', '', 'where a pushed table is kept over a restart; best on a memory-backed volume'),
+  flag('last-known-good-max-age', 'DURATION', '24h', 'how long client keys from there are good without an operator'),
   flag('host', 'ADDRESS', '0.0.0.0', 'address to listen on'),
   flag('metrics-port', 'PORT', '9090', '/metrics /healthz /readyz /startupz'),
   ...SERVING,
@@ -128,6 +136,48 @@ export function proxyConfig(values: FlagValues): ProxyConfig {
     drainDelayMs: durationMs('drain-delay', text('drain-delay')),
     shutdownGraceMs: durationMs('shutdown-grace', text('shutdown-grace')),
   }
+}
+
+export interface PushConfig {
+  readonly operators: readonly URL[]
+  readonly caFile: string | undefined
+  readonly tokenFile: string | undefined
+  readonly mode: ProxyMode
+  readonly clientTokenFile: string | undefined
+  readonly lastKnownGood: string | undefined
+  readonly keysGoodForMs: number
+}
+
+/** Undefined without --operator. Throws UsageError. */
+export function pushConfig(values: FlagValues): PushConfig | undefined {
+  const operators = values
+    .get('operator')
+    ?.split(',')
+    .filter((part) => part !== '')
+    .map(operatorUrl)
+  if (operators === undefined || operators.length === 0) return undefined
+  return {
+    operators,
+    caFile: values.get('operator-ca'),
+    tokenFile: values.get('operator-token'),
+    mode: oneOf('mode', values.get('mode') ?? '', PROXY_MODES),
+    clientTokenFile: values.get('client-token'),
+    lastKnownGood: values.get('last-known-good'),
+    keysGoodForMs: durationMs('last-known-good-max-age', values.get('last-known-good-max-age') ?? ''),
+  }
+}
+
+const PROXY_MODES: readonly ProxyMode[] = ['Gateway', 'Sidecar']
+const LOOPBACK = /^(localhost|127(\.[0-9]+){3}|\[::1\])$/
+
+/** Cleartext is for tests on loopback: tables hold credentials. */
+function operatorUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  const isSafe = url?.protocol === 'wss:' || (url?.protocol === 'ws:' && LOOPBACK.test(url.hostname))
+  if (url === undefined || !isSafe || url.username !== '' || url.password !== '' || url.hash !== '')
+    throw new UsageError(`--operator must be wss://HOST:PORT, not "${text}".`)
+  if (url.pathname === '/') url.pathname = PUSH_PATH
+  return url
 }
 
 function whole(name: string, text: string, max: number): number {

@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http'
 import { AccessLog } from './account/access-log.ts'
 import type { Logger } from './account/log.ts'
 import { Metrics } from './account/metrics.ts'
+import type { PushSources } from './account/push-metrics.ts'
 import type { ProxyConfig } from './config.ts'
 import { AddressPolicy } from './forward/addresses.ts'
 import { Pools } from './forward/pools.ts'
@@ -9,10 +10,11 @@ import { Live } from './live/live.ts'
 import { Prober } from './probe/prober.ts'
 import { Receiver } from './receive/receiver.ts'
 import type { CompiledTable } from './routing-table/compile.ts'
+import type { EndpointReport } from './routing-table/frames.ts'
 import { adminApp, metricsApp, type Shown } from './serve/admin.ts'
-import type { AuthMode } from './serve/authenticate.ts'
+import type { AuthMode, AuthSettings } from './serve/authenticate.ts'
 import { HeldBytes } from './serve/body.ts'
-import type { Serving } from './serve/lifecycle.ts'
+import type { RequestRecord, Serving } from './serve/lifecycle.ts'
 import { Listener, listening } from './serve/listener.ts'
 import { notInference } from './serve/not-inference.ts'
 import { passthrough } from './serve/passthrough.ts'
@@ -26,6 +28,13 @@ export interface DataPlaneOptions {
   readonly logger: Logger
   readonly output: NodeJS.WritableStream
   readonly version: string
+  /** Undefined = the namespace of `config`: where every request has the rights of one namespace, that one. */
+  readonly namespace?: () => string
+  /** Why no table has come yet; of a pushed one. */
+  readonly waitsBecause?: () => string
+  readonly push?: PushSources
+  /** Told of each settled request. */
+  readonly onSettled?: (record: RequestRecord) => void
   /** More for `/debug/table`: where the table came from and what is wrong there. */
   readonly source: () => Readonly<Record<string, unknown>>
 }
@@ -70,12 +79,13 @@ export class DataPlane {
       held,
       version: options.version,
       accessLinesDropped: () => this.#accessLog.dropped,
+      ...(options.push !== undefined && { push: options.push }),
     })
     const serving: Serving = {
       table,
       live: this.#live,
       pools: this.#pools,
-      auth: { mode: options.auth, anonymousNamespace: config.anonymousNamespace },
+      auth: this.#authSettings(),
       body: { maxBytes: config.maxBodyBytes, timeoutMs: config.bodyTimeoutMs },
       held,
       now: wallClock,
@@ -83,6 +93,7 @@ export class DataPlane {
       settle: (record) => {
         this.#metrics.record(record)
         this.#accessLog.write(record)
+        options.onSettled?.(record)
       },
       onBug: (error, requestId) =>
         logger.error('bug', { request_id: requestId, stack: error instanceof Error ? error.stack : String(error) }),
@@ -127,6 +138,26 @@ export class DataPlane {
     await this.#accessLog.flush()
   }
 
+  /** Every endpoint's state, as far as operators are told of it. */
+  *endpointReports(): Generator<EndpointReport, void, undefined> {
+    for (const [id, { ready, inFlight, engine }] of this.#live.all())
+      yield { id, inFlight, ...(ready !== undefined && { up: ready }), ...(engine !== undefined && { engine }) }
+  }
+
+  #authSettings(): AuthSettings {
+    const { auth, config, namespace } = this.#options
+    const { receiver } = this
+    return {
+      mode: auth,
+      get anonymousNamespace() {
+        return namespace?.() ?? config.anonymousNamespace
+      },
+      get ready() {
+        return receiver.ready
+      },
+    }
+  }
+
   #swap(table: CompiledTable): void {
     this.#live.apply(table)
     this.#pools.apply(table)
@@ -151,7 +182,9 @@ export class DataPlane {
 
   #notReadyBecause(): string | undefined {
     if (this.#draining) return 'draining'
-    return this.receiver.ready ? undefined : 'no routing table has been taken yet'
+    if (this.receiver.ready) return undefined
+    const because = this.#options.waitsBecause?.()
+    return because === undefined ? 'no routing table has been taken yet' : `no routing table yet: ${because}`
   }
 }
 

@@ -121,6 +121,13 @@ export const ERRORS = {
     "The provider's content filter refused; the message is the provider's.",
   ),
   no_available_target: row(503, 'server_error', true, 'proxy_no_target', 'No endpoint exists for the model, or none is ready.'),
+  no_routing_table: row(
+    503,
+    'server_error',
+    true,
+    'proxy_no_target',
+    'This proxy has just started and has no routing table yet; its readiness says why.',
+  ),
   overloaded: row(503, 'overloaded_error', true, 'proxy_overloaded', 'The proxy itself sheds load: too many requests or bytes are held.'),
   shutting_down: row(503, 'server_error', true, 'proxy_shutting_down', 'This proxy is draining; another one will answer.'),
   upstream_rate_limited: row(429, 'rate_limit_error', true, 'upstream_rate_limited', 'Every eligible target answered 429.'),

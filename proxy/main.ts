@@ -1,18 +1,27 @@
-/** `llama-swap proxy`, wiring only: a proxy that reads its routing table from a file. The push from an operator is to come in beside it. */
-import { createLogger } from './account/log.ts'
-import { helpLines, PROXY_FLAGS, proxyConfig, readFlags, UsageError } from './config.ts'
+/** `llama-swap proxy`, wiring only: a proxy whose routing table comes from a file, or is pushed by an operator. */
+import { createLogger, type Logger } from './account/log.ts'
+import { outcomeOf } from './account/settled.ts'
+import { helpLines, PROXY_FLAGS, type ProxyConfig, type PushConfig, proxyConfig, pushConfig, readFlags, UsageError } from './config.ts'
 import { DataPlane } from './data-plane.ts'
 import { explainFailure, runUntilSignal } from './process.ts'
+import { Push } from './receive/push.ts'
 import { TableFile } from './receive/table-file.ts'
+import type { RequestRecord } from './serve/lifecycle.ts'
 import { VERSION } from './version.ts'
 
 const HELP = [
-  'llama-swap proxy --table FILE',
+  'llama-swap proxy --table FILE | --operator URL,…',
   '',
-  'Serves the routing table in FILE. Each flag has a twin in the environment: --table is LLAMA_SWAP_TABLE.',
+  'Serves the routing table in FILE, or the one that an operator pushes. Each flag has a twin in the environment: --table is LLAMA_SWAP_TABLE.',
   '',
   ...helpLines(PROXY_FLAGS),
 ]
+
+/** A data plane and where its tables come from. */
+interface Parts {
+  readonly proxy: DataPlane
+  readonly tables: { start(): Promise<void>; close(): Promise<void> }
+}
 
 /** Resolves with the exit code. */
 export async function runProxy(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Promise<number> {
@@ -23,28 +32,67 @@ export async function runProxy(argv: readonly string[], env: Readonly<Record<str
   }
   if (rest.length > 0) throw new UsageError(`"${rest[0]}" is no flag of proxy. Use --help to see the flags.`)
   const path = values.get('table')
-  if (path === undefined) throw new UsageError('proxy needs --table FILE, the routing table as JSON.')
+  const push = pushConfig(values)
+  if (path !== undefined && push !== undefined) throw new UsageError('proxy takes --table or --operator, not both.')
   const config = proxyConfig(values)
   const logger = createLogger({ write: (line) => process.stdout.write(line), level: config.logLevel, now: Date.now })
-  const proxy = new DataPlane({
-    config,
-    auth: config.auth ?? 'Required',
-    logger,
-    output: process.stdout,
-    version: VERSION,
-    source: () => ({ from: path }),
-  })
-  const table = new TableFile(path, proxy.receiver)
+  if (push !== undefined) return serve(fromOperator(config, push, logger), logger)
+  if (path === undefined) throw new UsageError('proxy needs --table FILE, the routing table as JSON, or --operator URL, which pushes it.')
+  return serve(fromFile(config, path, logger), logger)
+}
+
+function serve({ proxy, tables }: Parts, logger: Logger): Promise<number> {
   return runUntilSignal({
     start: async () => {
-      await table.start()
+      await tables.start()
       logger.info('listening', { ...(await proxy.start()) })
     },
     close: async () => {
-      await table.close()
+      await tables.close()
       await proxy.close()
     },
     logger,
+  })
+}
+
+const common = (config: ProxyConfig, logger: Logger) => ({ config, logger, output: process.stdout, version: VERSION })
+
+function fromFile(config: ProxyConfig, path: string, logger: Logger): Parts {
+  const proxy = new DataPlane({ ...common(config, logger), auth: config.auth ?? 'Required', source: () => ({ from: path }) })
+  return { proxy, tables: new TableFile(path, proxy.receiver) }
+}
+
+/** A sidecar asks nobody for a key: every request has the rights of its pod's namespace. */
+function fromOperator(config: ProxyConfig, options: PushConfig, logger: Logger): Parts {
+  const isSidecar = options.mode === 'Sidecar'
+  const proxy: DataPlane = new DataPlane({
+    ...common(config, logger),
+    auth: isSidecar ? 'Off' : (config.auth ?? 'Required'),
+    ...(isSidecar && { namespace: () => push.namespace ?? '' }),
+    waitsBecause: () => push.waitsBecause(),
+    push: () => push.readings(),
+    onSettled: (record) => tell(push, record),
+    source: () => push.shown(),
+  })
+  const push: Push = new Push({
+    ...options,
+    program: `llama-swap/${VERSION}`,
+    receiver: proxy.receiver,
+    endpoints: () => proxy.endpointReports(),
+    logger,
+  })
+  return { proxy, tables: push }
+}
+
+function tell(push: Push, record: RequestRecord): void {
+  const { ending } = record
+  if (ending?.sent === undefined) return
+  const outcome = outcomeOf(record)
+  push.settled({
+    ref: ending.sent.model.entry.ref,
+    failed: outcome !== 'ok' && !outcome.startsWith('caller_'),
+    inputTokens: ending.usage?.inputTokens ?? 0,
+    outputTokens: ending.usage?.outputTokens ?? 0,
   })
 }
 

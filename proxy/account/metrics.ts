@@ -13,6 +13,7 @@ import { EventLoopLag } from './event-loop.ts'
 import { GenAiMetrics } from './gen-ai.ts'
 import { registerLiveMetrics, type Sources } from './live-metrics.ts'
 import { registerProcessMetrics } from './process-metrics.ts'
+import { type PushSources, registerPushMetrics } from './push-metrics.ts'
 import { ReadCounter } from './readings.ts'
 import { attemptWord, outcomeOf, policyRuleOf, ruleOf } from './settled.ts'
 
@@ -28,6 +29,8 @@ export interface MetricsOptions extends Omit<Sources, 'now'> {
   readonly now?: () => number
   /** Lines that the access log has dropped so far. */
   readonly accessLinesDropped?: () => number
+  /** Absent where no operator pushes. */
+  readonly push?: PushSources
 }
 
 /** Every metric of a proxy. Owner of the event-loop monitor: `close()` stops it. `record()` costs 1 to 2 µs. */
@@ -89,10 +92,11 @@ export class Metrics {
     labelNames: ['result'],
   })
 
-  constructor({ accessLinesDropped = () => 0, now = wallClock, ...sources }: MetricsOptions) {
+  constructor({ accessLinesDropped = () => 0, now = wallClock, push, ...sources }: MetricsOptions) {
     this.#table = sources.table
     this.#genAi = new GenAiMetrics(this.registry, this.#onDropped)
     registerLiveMetrics(this.registry, { ...sources, now }, this.#onDropped)
+    registerPushMetrics(this.registry, push)
     registerProcessMetrics(this.registry)
     this.#lag = new EventLoopLag(this.registry, now)
     new ReadCounter({

@@ -1,6 +1,7 @@
 /**
- * Takes routing tables. In: JSON from a file or (in standalone) straight from translate. Out: the table in force, swapped whole; a table
- * that does not parse is refused with its reasons and the last good one stays. The last good table in memory is the only copy here.
+ * Takes routing tables. In: JSON from a file, or (in standalone) straight from translate; or entries that an operator pushes
+ * (`push-client.ts`: docs/wire.md). Out: the table in force, swapped whole; what does not parse is refused with its reasons and the last
+ * good one stays, in memory and, of a pushed table, on disk. It decides nothing about requests and knows no Kubernetes.
  */
 import { type CompiledTable, compileTable, parseTable, type RoutingTable } from '../routing-table/index.ts'
 
@@ -39,10 +40,15 @@ export class Receiver {
       this.#onRefused(errors)
       return { kind: 'refused', errors }
     }
-    this.#current = compileTable(parsed.table)
+    return { kind: 'applied', table: this.apply(parsed.table) }
+  }
+
+  /** Puts a table in force whose parts have been parsed already. */
+  apply(table: RoutingTable): CompiledTable {
+    this.#current = compileTable(table)
     this.#received = true
     this.#onSwap(this.#current)
-    return { kind: 'applied', table: this.#current }
+    return this.#current
   }
 
   refuse(reason: string): void {

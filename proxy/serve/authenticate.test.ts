@@ -20,7 +20,7 @@ const table = compileTable(
 
 /** Who it is, as "namespace name", or what is wrong. */
 function ask(mode: AuthMode, headers: IncomingHttpHeaders, nowMs = NOW_MS): string {
-  const result = authenticate(headers, table, { mode, anonymousNamespace: 'guests' }, nowMs)
+  const result = authenticate(headers, table, { mode, anonymousNamespace: 'guests', ready: true }, nowMs)
   if ('client' in result) return `${result.client.namespace} ${result.client.name ?? 'anonymous'}`
   assert.equal(result.error.code, 'invalid_api_key')
   return result.error.message

@@ -49,6 +49,20 @@ export async function startProxy(
   )
 }
 
+/** A proxy that operators push to. `args` name them and all the rest; `auth` is Off if absent. */
+export function startPushedProxy({ auth = 'Off', args = [], env = {} }: ProxyOptions): Promise<RunningProxy> {
+  const program = startProgram({
+    file: 'cli/main.ts',
+    args: ['proxy', ...FREE_PORTS, '--metrics-port', '0', '--auth', auth, ...args],
+    env,
+  })
+  return listening(
+    program,
+    () => Promise.reject(new Error('its table is pushed, not written')),
+    async () => {},
+  )
+}
+
 export interface RunningStandalone extends RunningProxy {
   /** Replaces the configuration; when that takes effect is for the caller to see. */
   edit(text: string): Promise<void>
