@@ -66,13 +66,26 @@ export interface ReflectorOptions<T> {
   readonly dice?: () => number
 }
 
+/** How a reflector is doing. */
+export interface ReflectorState {
+  readonly collection: Collection
+  /** The store has held the whole collection once. */
+  readonly synced: boolean
+  /** Why there is no watch at the moment; absent when there is one. */
+  readonly failing: SessionEnd | undefined
+  /** Since the server last said anything. */
+  readonly quietMs: number
+  /** Ends a wait for a server that did not answer: somebody else has just reached it. */
+  retryNow(): void
+}
+
 /** A watch that the server ends sooner is no sign of health. */
 const SHORT_MS = 1000
 /** What servers that cannot stream lists answer to the wish for it. */
 const STREAMING_UNKNOWN = [400, 422]
 
 /** Owner: who creates it; `start()` once, `close()` once. */
-export class Reflector<T> {
+export class Reflector<T> implements ReflectorState {
   readonly collection: Collection
   readonly #options: ReflectorOptions<T>
   readonly #dice: () => number
@@ -103,22 +116,18 @@ export class Reflector<T> {
     await this.#running
   }
 
-  /** The store has held the whole collection once. */
   get synced(): boolean {
     return this.#synced
   }
 
-  /** Why there is no watch at the moment; absent when there is one. */
   get failing(): SessionEnd | undefined {
     return this.#failing
   }
 
-  /** Since the server last said anything. */
   get quietMs(): number {
     return performance.now() - this.#heardAtMs
   }
 
-  /** Ends a wait for a server that did not answer: somebody else has just reached it. */
   retryNow(): void {
     if (this.#failing?.reason === 'unreachable') this.#wake.abort()
   }

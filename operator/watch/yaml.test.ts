@@ -55,7 +55,6 @@ test('one broken object costs no other', () => {
     'LlamaModel default/llama',
     'LlamaModel default/third',
     '10 : not valid YAML: bad indentation of a mapping entry',
-    '17 spec.backends[0].url: Required value [LlamaModel default/second]',
     '18 spec.backends[0].ulr: unknown field "spec.backends[0].ulr", did you mean "url"? [LlamaModel default/second]',
   ])
 })
