@@ -83,6 +83,12 @@ const ROWS: Readonly<Record<string, Row>> = {
     packages: ['ws', '@peculiar/x509', 'reflect-metadata'],
   },
   'operator/watch': { imports: ['operator/resources', 'operator/validate', 'operator/kube'], packages: ['js-yaml'] },
+  'operator/queue': { imports: [] },
+  'operator/lead': { imports: ['operator/validate', 'operator/kube'] },
+  'operator/report': {
+    imports: ['operator/resources', 'operator/validate', 'operator/translate', 'operator/kube', 'operator/queue', 'proxy/routing-table'],
+  },
+  'operator/account': { imports: ['operator/kube', 'operator/queue', 'proxy/routing-table'], packages: ['prom-client'] },
 }
 
 /** The commands wire both halves; only they may. `make demo` is the one that needs what fetches and starts a real engine. */
