@@ -261,7 +261,7 @@ export interface Passthrough {
   forwardAuth: boolean
 }
 /**
- * One source of the model, an own engine or a commercial API.
+ * One source of the model, an own engine or a commercial API. Exactly one of service, pods and url says where.
  */
 export interface Backend {
   /**
@@ -276,10 +276,12 @@ export interface Backend {
    * Backends with the lowest number are used first; others when none of those can take the request.
    */
   priority: number
+  service?: BackendService
+  pods?: BackendPods
   /**
    * Address of the engine or API, such as https://api.example.com/v1. Without a path, /v1 is used; a path replaces it.
    */
-  url: string
+  url?: string
   engine: Engine
   auth?: BackendAuth
   /**
@@ -307,6 +309,69 @@ export interface Backend {
   health?: Health
   signals?: Signals
   timeouts?: Timeouts
+}
+/**
+ * A Service of this namespace that selects the engines.
+ */
+export interface BackendService {
+  /**
+   * Name of the Service.
+   */
+  name: string
+  port: BackendPort
+  /**
+   * Whether the engine speaks HTTP or HTTPS.
+   */
+  scheme: 'HTTP' | 'HTTPS'
+  /**
+   * Path below which the engine has its API.
+   */
+  basePath: string
+  /**
+   * Endpoints sends to each ready pod and balances between them. ClusterIP sends to the Service's own address and leaves that to the cluster.
+   */
+  resolution: 'Endpoints' | 'ClusterIP'
+}
+/**
+ * Which port of the Service.
+ */
+export interface BackendPort {
+  /**
+   * Its number.
+   */
+  number?: number
+  /**
+   * Its name.
+   */
+  name?: string
+}
+/**
+ * Pods of this namespace that run the engine, without a Service.
+ */
+export interface BackendPods {
+  /**
+   * Which pods.
+   */
+  selector: {
+    /**
+     * Labels that a pod must have, all of them.
+     */
+    matchLabels: {
+      /**
+       * Value of the label.
+       */
+      [k: string]: string
+    }
+  }
+  port: BackendPort
+  /**
+   * Whether the engine speaks HTTP or HTTPS.
+   */
+  scheme: 'HTTP' | 'HTTPS'
+  /**
+   * Path below which the engine has its API.
+   */
+  basePath: string
 }
 /**
  * Credential for the backend. Absent, none is sent. A backend with a credential is never probed.

@@ -1,13 +1,16 @@
 import type { Backend, Credential, EndpointSet, MaxOutput } from '../../proxy/routing-table/index.ts'
 import type { Backend as BackendSpec, LlamaModelSpec } from '../resources/crds.generated.ts'
-import { type ModelResource, objectKey, type Resources, SIMULATED_LABEL } from '../resources/snapshot.ts'
-import { type Address, readAddress } from './addresses.ts'
+import { type ModelResource, objectKey, SIMULATED_LABEL } from '../resources/snapshot.ts'
 import { readHeader, resolveAuth } from './credentials.ts'
 import { durationsMs } from './duration.ts'
+import { endpointSet, type Found, leftOut } from './found.ts'
+import type { Seeker } from './hosts.ts'
 import { modelName, objectName } from './names.ts'
-import { opaqueId } from './opaque-id.ts'
+import { findPodsBySelector } from './pod-places.ts'
 import { type Problem, problem } from './problems.ts'
+import { findService } from './service-places.ts'
 import { setFields } from './set-fields.ts'
+import { findUrl } from './url-places.ts'
 
 export interface BuiltBackends {
   readonly backends: readonly Backend[]
@@ -18,10 +21,13 @@ export interface BuiltBackends {
 
 const NOTHING: BuiltBackends = { backends: [], endpointSets: [], credentials: [], problems: [] }
 
-/** A backend without an address or without the credential it asks for is left out; the others stand. Names are unique by the schema. */
-export function translateBackends(model: ModelResource, resources: Resources): BuiltBackends {
+/**
+ * A backend that cannot be reached by what it says, or without the credential it asks for, is left out; the others stand. One that has no
+ * endpoint now stays, with an empty set. Names are unique by the schema.
+ */
+export function translateBackends(model: ModelResource, seeker: Seeker): BuiltBackends {
   const built = model.spec.backends
-    .map((backend, index) => translateBackend(backend, `spec.backends[${index}]`, model, resources))
+    .map((backend, index) => translateBackend(backend, `spec.backends[${index}]`, model, seeker))
     .reduce(join, NOTHING)
   return { ...built, problems: [...built.problems, ...judgeWhole(built.backends, objectName(model))] }
 }
@@ -40,14 +46,24 @@ function judgeWhole(backends: readonly Backend[], object: string): readonly Prob
   return backends.every(({ weight }) => weight === 0) ? [problem('BackendsWeightless', object, 'spec.backends')] : []
 }
 
-function translateBackend(own: BackendSpec, at: string, model: ModelResource, resources: Resources): BuiltBackends {
-  const address = readAddress(own.url, objectName(model), `${at}.url`)
-  const auth = own.auth === undefined ? undefined : resolveAuth(own.auth, own.name, at, model, resources)
+function translateBackend(own: BackendSpec, at: string, model: ModelResource, seeker: Seeker): BuiltBackends {
+  const { places, lastResort, problems: wrong } = findPlaces(own, objectName(model), at, seeker)
+  const auth = own.auth === undefined ? undefined : resolveAuth(own.auth, own.name, at, model, seeker.lookups)
   const headers = fixedHeaders(own, at, objectName(model))
-  const problems = [...('code' in address ? [address] : []), ...(auth?.problems ?? []), ...headers.problems]
-  if ('code' in address || (auth !== undefined && auth.auth === undefined)) return { ...NOTHING, problems }
+  const problems = [...wrong, ...(auth?.problems ?? []), ...headers.problems]
+  if (places === undefined || (auth !== undefined && auth.auth === undefined)) return { ...NOTHING, problems }
   const backend: Backend = { ...merge(own, model), ...setFields({ auth: auth?.auth }), headers: headers.kept }
-  return { backends: [backend], endpointSets: [endpointSet(own.name, model, address)], credentials: auth?.credentials ?? [], problems }
+  const set = endpointSet(objectKey(model.metadata), own.name, places, lastResort)
+  return { backends: [backend], endpointSets: [set], credentials: auth?.credentials ?? [], problems }
+}
+
+/** The schema's rules leave exactly one of the three. */
+function findPlaces({ service, pods, url = '' }: BackendSpec, object: string, at: string, seeker: Seeker): Found {
+  if (service === undefined && pods === undefined) return findUrl(url, object, `${at}.url`, seeker)
+  const field = service === undefined ? 'pods' : 'service'
+  if (seeker.policy.base === 'Standalone') return leftOut(problem('NeedsCluster', object, `${at}.${field}`, field))
+  if (service !== undefined) return findService({ spec: service, object, at: `${at}.service`, seeker })
+  return pods === undefined ? { places: [], problems: [] } : findPodsBySelector(pods, object, `${at}.pods`, seeker)
 }
 
 /** What the backend says itself goes before what the model says, field by field: its `health.interval` with the model's `health.path`. */
@@ -95,9 +111,4 @@ function fixedHeaders(own: BackendSpec, at: string, object: string): { kept: Bac
       taken(name) ? [problem('HeaderIsCredential', object, `${at}.headers[${index}].name`, name)] : [],
     ),
   }
-}
-
-function endpointSet(backend: string, model: ModelResource, { origin, basePath }: Address): EndpointSet {
-  const ref = objectKey(model.metadata)
-  return { model: ref, backend, endpoints: [{ id: opaqueId(`${ref} ${backend} ${origin}${basePath}`), origin, basePath }] }
 }

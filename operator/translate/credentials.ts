@@ -1,6 +1,7 @@
 import type { Backend, Credential } from '../../proxy/routing-table/index.ts'
 import type { BackendAuth, SecretKeyRef } from '../resources/crds.generated.ts'
-import type { ModelResource, Resources } from '../resources/snapshot.ts'
+import type { ModelResource } from '../resources/snapshot.ts'
+import type { Lookups } from './lookups.ts'
 import { objectName } from './names.ts'
 import { opaqueId } from './opaque-id.ts'
 import { type Problem, problem } from './problems.ts'
@@ -22,14 +23,8 @@ const MAX_CHARACTERS = 8192
 const MAX_ID_CHARACTERS = 300
 
 /** Looks up the secrets of one backend. One that is missing is skipped, as long as another of its list is there. `at` is the backend's path. */
-export function resolveAuth(
-  auth: BackendAuth,
-  backend: string,
-  at: string,
-  model: ModelResource,
-  secrets: Pick<Resources, 'secrets' | 'clientKeys'>,
-): BuiltAuth {
-  const found = auth.secretRefs.map((ref, index) => resolveSecret(ref, `${at}.auth.secretRefs[${index}]`, model, secrets))
+export function resolveAuth(auth: BackendAuth, backend: string, at: string, model: ModelResource, lookups: Lookups): BuiltAuth {
+  const found = auth.secretRefs.map((ref, index) => resolveSecret(ref, `${at}.auth.secretRefs[${index}]`, model, lookups))
   const credentials = found.filter((one) => 'value' in one)
   const problems = found.filter((one) => 'code' in one)
   if (credentials.length === 0) problems.push(problem('NoCredential', objectName(model), at, backend))
@@ -43,16 +38,11 @@ export function readHeader(auth: BackendAuth): { header: string; scheme: string 
   return { header, scheme: auth.header?.scheme ?? (header === DEFAULT_HEADER ? 'Bearer' : '') }
 }
 
-function resolveSecret(
-  ref: SecretKeyRef,
-  at: string,
-  model: ModelResource,
-  { secrets, clientKeys }: Pick<Resources, 'secrets' | 'clientKeys'>,
-): Credential | Problem {
+function resolveSecret(ref: SecretKeyRef, at: string, model: ModelResource, lookups: Lookups): Credential | Problem {
   const object = objectName(model)
   const key = `${model.metadata.namespace}/${ref.name}`
-  if (clientKeys.has(key)) return problem('SecretIsClientKeys', object, at, ref.name)
-  const secret = secrets.get(key)
+  if (lookups.holdsClientKeys(key)) return problem('SecretIsClientKeys', object, at, ref.name)
+  const secret = lookups.secret(key)
   if (secret === undefined) return problem('SecretNotFound', object, at, ref.name)
   const value = Object.hasOwn(secret.entries, ref.key) ? secret.entries[ref.key]?.reveal() : undefined
   if (value === undefined) return problem('SecretKeyNotFound', object, at, ref.name, ref.key)

@@ -18,9 +18,10 @@ import type {
 } from '../resources/crds.generated.ts'
 import { objectKey, type PolicyResource, type Resources } from '../resources/snapshot.ts'
 import { translateAccess } from './access.ts'
+import type { Changes } from './changes.ts'
 import { type Names, objectName } from './names.ts'
-import { inPrecedence } from './precedence.ts'
 import { type Problem, problem } from './problems.ts'
+import { equal, reuse } from './reuse.ts'
 import { setFields } from './set-fields.ts'
 import { findTargets, type Seeker } from './targets.ts'
 
@@ -29,9 +30,22 @@ interface BuiltRule {
   readonly problems: readonly Problem[]
 }
 
-export interface BuiltPolicies {
-  readonly policies: readonly Policy[]
+export interface BuiltPolicy {
+  readonly resource: PolicyResource
+  /** Names it won. */
+  readonly names: readonly string[]
+  /** Undefined: no rule of it has a target, so it is left out of the table. It keeps its names. */
+  readonly policy: Policy | undefined
   readonly problems: readonly Problem[]
+  /** The models it looked for, as they were. */
+  readonly seen: ReadonlyMap<Ref, Model | undefined>
+}
+
+export interface PolicyContext {
+  readonly namespaces: Resources['namespaces']
+  readonly names: Names
+  readonly models: ReadonlyMap<Ref, Model>
+  readonly changes: Changes
 }
 
 /** Name of the rule that the policy's own targets make. */
@@ -40,35 +54,48 @@ const OWN_RULE = 'default'
 /** The classes of failure after which another target is tried, unless `fallback.when` says otherwise. */
 export const DEFAULT_WHEN: readonly FallbackClass[] = FALLBACK_CLASSES.filter((name) => name !== 'ContentFilter')
 
-/** One entry per RoutingPolicy that has a target somewhere, in precedence order. One without any is left out and keeps its names. */
-export function translatePolicies(resources: Resources, names: Names, models: readonly Model[]): BuiltPolicies {
-  const byRef = new Map(models.map((model) => [model.ref, model]))
-  const built = inPrecedence(resources.policies).map((resource) => translatePolicy(resource, names, byRef, resources))
-  return { policies: built.flatMap(({ policies }) => policies), problems: built.flatMap(({ problems }) => problems) }
+/** `before` is what this made of it last; while nothing it depends on has changed, that holds. */
+export function translatePolicy(resource: PolicyResource, context: PolicyContext, before: BuiltPolicy | undefined): BuiltPolicy {
+  const names = context.names.won.get(objectName(resource)) ?? []
+  if (before !== undefined && before.resource === resource && equal(before.names, names) && !isTouched(before, context)) return before
+  const seen = new Map<Ref, Model | undefined>()
+  const look = (ref: Ref): Model | undefined => {
+    const model = context.models.get(ref)
+    seen.set(ref, model)
+    return model
+  }
+  const { policy, problems } = build(resource, names, { get: look }, context)
+  return { resource, names, policy: reuse(before?.policy, policy), problems: reuse(before?.problems, problems), seen }
 }
 
-function translatePolicy(
+function isTouched({ resource, seen }: BuiltPolicy, { changes, models }: PolicyContext): boolean {
+  if (changes.namespaces.size > 0 && resource.spec.access.from === 'Selector') return true
+  for (const [ref, model] of seen) if (models.get(ref) !== model) return true
+  return false
+}
+
+function build(
   resource: PolicyResource,
-  names: Names,
-  models: ReadonlyMap<Ref, Model>,
-  { namespaces }: Resources,
-): BuiltPolicies {
+  names: readonly string[],
+  models: Seeker['models'],
+  { namespaces }: PolicyContext,
+): Pick<BuiltPolicy, 'policy' | 'problems'> {
   const object = objectName(resource)
   const { metadata, spec } = resource
   const seeker = { object, namespace: metadata.namespace, models }
   const built = ruleSpecs(spec).map(({ rule, at, targetsAt }) => translateRule(rule, spec, { at, targetsAt }, seeker))
   const problems = [...judgeNames(spec, object), ...built.flatMap((one) => one.problems)]
   const rules = built.map(({ rule }) => rule)
-  if (rules.every(isEmpty)) return { policies: [], problems: [...problems, problem('NoRule', object, 'spec')] }
+  if (rules.every(isEmpty)) return { policy: undefined, problems: [...problems, problem('NoRule', object, 'spec')] }
   const policy = {
     ref: objectKey(metadata),
     generation: metadata.generation,
     ...setFields({ createdAtMs: metadata.createdAtMs }),
-    names: names.won.get(object) ?? [],
+    names,
     access: translateAccess(spec.access, namespaces),
     rules,
   }
-  return { policies: [policy], problems }
+  return { policy, problems }
 }
 
 /** Both rules work; status, metrics and headers could not tell them apart. */
@@ -112,7 +139,7 @@ function translateRule(
     targets,
     fallback: fallback.fallback,
   }
-  // What is wrong with the policy's own targets and fallback is said once, by the first rule that uses them: see `unique` in translate.ts.
+  // What is wrong with the policy's own targets and fallback is said once, by the first rule that uses them: see `tellOnce`.
   return { rule, problems: [...problems, ...fallback.problems, ...judgeRule(rule, targetsAt, seeker.object)] }
 }
 

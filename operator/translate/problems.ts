@@ -21,7 +21,17 @@ export const PROBLEMS = {
   },
   AddressForbidden: {
     condition: 'Accepted',
-    says: (host) => `"${host}" is a link-local or metadata address, so this backend is left out. Name the engine's own address.`,
+    says: (host, more) =>
+      `Backends of this namespace may not use the address "${host}"${more === '' ? '' : ` (and ${more} more)`}, so it gets no requests. Name the engine's own address, or have the installation allow it.`,
+  },
+  HostUnqualified: {
+    condition: 'Accepted',
+    says: (host, namespace) =>
+      `"${host}" means another host in each namespace, so this backend is left out. Use "service", or write ${host}.${namespace}.svc.`,
+  },
+  NeedsCluster: {
+    condition: 'Accepted',
+    says: (field) => `"${field}" finds engines in a cluster, and here is none, so this backend is left out. Use "url".`,
   },
   HeaderIsCredential: {
     condition: 'Accepted',
@@ -34,6 +44,30 @@ export const PROBLEMS = {
   NoBackend: {
     condition: 'Accepted',
     says: () => 'No backend is usable, so requests for this model are refused. Repair one: each has its own message.',
+  },
+
+  ServiceNotFound: {
+    condition: 'ResolvedRefs',
+    says: (service) => `There is no Service "${service}", so this backend is left out. Create it in this namespace or correct the name.`,
+  },
+  ServicePortNotFound: {
+    condition: 'ResolvedRefs',
+    says: (service, port) =>
+      `The Service "${service}" has no port "${port}", so this backend is left out. Name one of the ports in its spec, not the pods' own.`,
+  },
+  ServiceHeadless: {
+    condition: 'ResolvedRefs',
+    says: (service) =>
+      `The Service "${service}" is headless and has no address of its own, so this backend is left out. Use resolution: Endpoints.`,
+  },
+  EndpointsByName: {
+    condition: 'ResolvedRefs',
+    says: (service) =>
+      `The Service "${service}" has EndpointSlices of host names, which get no requests. Use slices of addresses, or "url" for a host name.`,
+  },
+  PodPortNotFound: {
+    condition: 'ResolvedRefs',
+    says: (port) => `None of the pods has a container port named "${port}", so none gets requests. Correct the name or give its number.`,
   },
 
   SecretNotFound: {

@@ -1,19 +1,26 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { parseTable, type RoutingTable } from '../../proxy/routing-table/index.ts'
+import type { Backend } from '../resources/crds.generated.ts'
 import { SecretValue } from '../resources/secret-value.ts'
 import {
   type ClientKeyResource,
+  type EndpointSliceResource,
   type Metadata,
   type ModelResource,
   objectKey,
+  type PodResource,
   type PolicyResource,
   type Resources,
   type SecretResource,
+  type ServiceResource,
+  type Settings,
   STANDALONE_SETTINGS,
 } from '../resources/snapshot.ts'
 import { translate } from './translate.ts'
+import { makeTranslator, type Translation } from './translator.ts'
 
 const NAMES = ['a', 'b', 'c', 'auto'] as const
 const NAMESPACES = ['default', 'team-a', 'team-b'] as const
@@ -113,7 +120,7 @@ const clientKey: fc.Arbitrary<ClientKeyResource> = fc.record({
   ),
 })
 
-const keyed = <T extends { metadata: Metadata }>(one: fc.Arbitrary<T>): fc.Arbitrary<Map<string, T>> =>
+const keyed = <T extends { metadata: Pick<Metadata, 'namespace' | 'name'> }>(one: fc.Arbitrary<T>): fc.Arbitrary<Map<string, T>> =>
   fc.array(one, { maxLength: 5 }).map((list) => new Map(list.map((resource) => [objectKey(resource.metadata), resource])))
 
 const resources: fc.Arbitrary<Resources> = fc.record({
@@ -127,6 +134,94 @@ const resources: fc.Arbitrary<Resources> = fc.record({
   pods: fc.constant(new Map()),
   tokenIssuers: fc.constant([]),
   settings: fc.record({ addresses: fc.constant(STANDALONE_SETTINGS.addresses), builtInAuto: fc.boolean() }),
+})
+
+const ADDRESSES = ['10.0.0.1', '10.0.0.2', '10.0.0.3', '127.0.0.1', '93.184.216.34', 'fd00::1'] as const
+const address = fc.constantFrom(...ADDRESSES)
+const small = { namespace: fc.constantFrom('default', 'default', 'team-a'), name: fc.constantFrom('a', 'b') }
+
+const service: fc.Arbitrary<ServiceResource> = fc.record({
+  metadata: fc.record(small),
+  type: fc.constantFrom('ClusterIP' as const, 'ExternalName' as const),
+  clusterIPs: fc.uniqueArray(fc.constantFrom('10.96.0.1', '10.96.0.2', 'fd00::96'), { maxLength: 2 }),
+  externalName: fc.constantFrom('example.com', 'a.team-a.svc'),
+  ports: fc.constantFrom([{ name: 'http', port: 80 }], [{ name: '', port: 8000 }]),
+})
+
+const slice: fc.Arbitrary<EndpointSliceResource> = fc.record({
+  metadata: fc.record(small),
+  service: fc.constantFrom('a', 'b'),
+  addressType: fc.constantFrom('IPv4' as const, 'IPv6' as const),
+  ports: fc.constantFrom([{ name: 'http', port: 8080 }], [{ name: '', port: 8000 }]),
+  endpoints: fc.array(
+    fc.record({ addresses: address.map((one) => [one]), ready: fc.boolean(), serving: fc.boolean(), terminating: fc.boolean() }),
+    { maxLength: 3 },
+  ),
+})
+
+const pod: fc.Arbitrary<PodResource> = fc.record({
+  metadata: fc.record({
+    ...small,
+    name: fc.constantFrom('a', 'b', 'c', 'd'),
+    labels: fc.constantFrom({ app: 'x' }, { app: 'y' }, { app: 'x', more: 'z' }, {}),
+  }),
+  uid: fc.constant('u'),
+  serviceAccount: fc.constant('default'),
+  phase: fc.constantFrom('Running' as const, 'Succeeded' as const),
+  ready: fc.boolean(),
+  terminating: fc.boolean(),
+  ips: address.map((one) => [one]),
+  ports: fc.constantFrom([], [{ name: 'http', port: 8080 }]),
+})
+
+const place: fc.Arbitrary<Partial<Backend>> = fc.oneof(
+  fc.record({
+    service: fc.record({
+      name: fc.constantFrom('a', 'b'),
+      port: fc.constantFrom({ number: 80 }, { name: 'http' }, { number: 8000 }),
+      scheme: fc.constant('HTTP' as const),
+      basePath: fc.constant('/v1'),
+      resolution: fc.constantFrom('Endpoints' as const, 'ClusterIP' as const),
+    }),
+  }),
+  fc.record({
+    pods: fc.record({
+      selector: fc.constantFrom({ matchLabels: { app: 'x' } }, { matchLabels: { app: 'x', more: 'z' } }),
+      port: fc.constantFrom({ number: 80 }, { name: 'http' }),
+      scheme: fc.constant('HTTPS' as const),
+      basePath: fc.constant('/'),
+    }),
+  }),
+  fc.constantFrom('http://10.0.0.1', 'http://10.96.0.1', 'http://a.default.svc', 'http://b.team-a.svc', 'http://a').map((url) => ({ url })),
+)
+
+const withPlace = ({ name: own, weight: share, priority, engine, auth }: Backend, where: Partial<Backend>): Backend => ({
+  name: own,
+  weight: share,
+  priority,
+  engine,
+  ...(auth !== undefined && { auth }),
+  ...where,
+})
+
+const clusterModel: fc.Arbitrary<ModelResource> = fc.tuple(model, place).map(([one, where]) => ({
+  ...one,
+  metadata: { ...one.metadata, namespace: 'default' },
+  spec: { ...one.spec, backends: one.spec.backends.map((own) => withPlace(own, where)) },
+}))
+
+const CLUSTER: Settings = { addresses: { base: 'Cluster', allow: [], deny: [], apiServer: ['10.0.0.3'] }, builtInAuto: false }
+const cluster: fc.Arbitrary<Resources> = fc.record({
+  models: keyed(clusterModel),
+  policies: keyed(policy),
+  secrets: keyed(secret),
+  clientKeys: keyed(clientKey),
+  namespaces: fc.subarray([...NAMESPACES]).map((some) => new Map(some.map((one) => [one, { 'kubernetes.io/metadata.name': one }]))),
+  services: keyed(service),
+  slices: fc.array(slice, { maxLength: 4 }).map((list) => Map.groupBy(list, (one) => `${one.metadata.namespace}/${one.service}`)),
+  pods: keyed(pod),
+  tokenIssuers: fc.constant([]),
+  settings: fc.constantFrom(CLUSTER, { ...CLUSTER, addresses: { ...CLUSTER.addresses, allow: ['10.0.0.0/8'] } }, STANDALONE_SETTINGS),
 })
 
 const BROKEN = { namespace: 'default', name: 'broken', generation: 1, createdAtMs: 0, labels: {}, annotations: {} }
@@ -214,7 +309,7 @@ test('the order in which objects come does not matter', () => {
 
 test('a proxy accepts every table', () => {
   fc.assert(
-    fc.property(resources, (whole) => {
+    fc.property(fc.oneof(resources, cluster), (whole) => {
       const parsed = parseTable(JSON.parse(JSON.stringify(translate(whole).table)))
       assert.deepEqual('errors' in parsed ? parsed.errors : [], [])
     }),
@@ -239,3 +334,61 @@ test('no message and no status shows a secret', () => {
     }),
   )
 })
+
+const KINDS = ['models', 'policies', 'secrets', 'clientKeys', 'namespaces', 'services', 'slices', 'pods', 'settings'] as const
+type ChangedKind = (typeof KINDS)[number]
+const step = fc.record({ kind: fc.constantFrom(...KINDS), to: cluster, takes: fc.func(fc.boolean()) })
+
+/** Some objects of one kind change; all others are the very same, as a watch leaves them. */
+function change(before: Resources, { kind, to, takes }: { kind: ChangedKind; to: Resources; takes: (key: string) => boolean }): Resources {
+  const one = <T>(old: ReadonlyMap<string, T>, fresh: ReadonlyMap<string, T>, of: ChangedKind): ReadonlyMap<string, T> => {
+    if (of !== kind) return old
+    const keys = [...new Set([...old.keys(), ...fresh.keys()])]
+    const kept = keys.map((key) => [key, (takes(key) ? fresh : old).get(key)] as const)
+    return new Map(kept.flatMap(([key, value]) => (value === undefined ? [] : [[key, value] as const])))
+  }
+  return {
+    models: one(before.models, to.models, 'models'),
+    policies: one(before.policies, to.policies, 'policies'),
+    secrets: one(before.secrets, to.secrets, 'secrets'),
+    clientKeys: one(before.clientKeys, to.clientKeys, 'clientKeys'),
+    namespaces: one(before.namespaces, to.namespaces, 'namespaces'),
+    services: one(before.services, to.services, 'services'),
+    slices: one(before.slices, to.slices, 'slices'),
+    pods: one(before.pods, to.pods, 'pods'),
+    tokenIssuers: before.tokenIssuers,
+    settings: kind === 'settings' ? to.settings : before.settings,
+  }
+}
+
+test('a translator says after any changes what a fresh one says, and keeps the identity of what is equal', () => {
+  fc.assert(
+    fc.property(cluster, fc.array(step, { minLength: 1, maxLength: 8 }), (first, steps) => {
+      const next = makeTranslator()
+      let resources = first
+      let answer = next(first, { epoch: 0, seq: 0 })
+      for (const one of steps) {
+        resources = change(resources, one)
+        const before = answer
+        answer = next(resources, { epoch: 0, seq: 0 })
+        assert.deepEqual(answer, translate(resources))
+        assert.deepEqual(keptButCopied(before, answer), [])
+      }
+    }),
+    { numRuns: 300 },
+  )
+})
+
+/** Entries that are equal to those before and yet are not the same. */
+function keptButCopied(before: Translation, after: Translation): readonly string[] {
+  const entries = ({ table }: Translation): Map<string, object> =>
+    new Map<string, object>([
+      ...table.models.map((one) => [`model ${one.ref}`, one] as const),
+      ...table.policies.map((one) => [`policy ${one.ref}`, one] as const),
+      ...table.endpointSets.map((one) => [`set ${one.model} ${one.backend}`, one] as const),
+      ...table.credentials.map((one) => [`credential ${one.id}`, one] as const),
+      ...table.clientKeys.map((one) => [`key ${one.sha256}`, one] as const),
+    ])
+  const old = entries(before)
+  return [...entries(after)].flatMap(([key, one]) => (old.get(key) !== one && isDeepStrictEqual(old.get(key), one) ? [key] : []))
+}

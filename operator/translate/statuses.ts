@@ -1,8 +1,6 @@
-import type { Model, Policy } from '../../proxy/routing-table/index.ts'
-import { type ModelResource, objectKey, type PolicyResource, type Resources } from '../resources/snapshot.ts'
-import { objectName } from './names.ts'
-import { inPrecedence } from './precedence.ts'
+import { type ModelResource, objectKey, type PolicyResource } from '../resources/snapshot.ts'
 import { conditionOf, type Problem } from './problems.ts'
+import { reuse } from './reuse.ts'
 
 export interface Condition {
   readonly type: 'Accepted' | 'ResolvedRefs' | 'Programmed' | 'Ready'
@@ -28,26 +26,30 @@ const MAX_MESSAGE_CHARACTERS = 1024
 /** The schema's bound on a summary. */
 const MAX_COLUMN_CHARACTERS = 1024
 
-export function makeStatuses(
-  resources: Resources,
-  models: readonly Model[],
-  policies: readonly Policy[],
+export interface MadeStatus {
+  readonly resource: ModelResource | PolicyResource
+  readonly served: readonly string[]
+  readonly problems: readonly Problem[]
+  readonly status: ObjectStatus
+}
+
+/** `problems` are all that is wrong with this object; `before` is what this made of it last. */
+export function makeStatus(
+  resource: ModelResource | PolicyResource,
+  served: readonly string[],
   problems: readonly Problem[],
-): readonly ObjectStatus[] {
-  const byObject = Map.groupBy(problems, ({ object }) => object)
-  const served = new Map<string, readonly string[]>([
-    ...models.map((model) => [`LlamaModel ${model.ref}`, model.names] as const),
-    ...policies.map((policy) => [`RoutingPolicy ${policy.ref}`, policy.names] as const),
-  ])
-  const status = (resource: ModelResource | PolicyResource): ObjectStatus => ({
+  before: MadeStatus | undefined,
+): MadeStatus {
+  if (before?.resource === resource && before.served === served && before.problems === problems) return before
+  const status: ObjectStatus = {
     kind: resource.kind,
     ref: objectKey(resource.metadata),
     observedGeneration: resource.metadata.generation,
-    servedNames: served.get(objectName(resource)) ?? [],
-    conditions: conditions(byObject.get(objectName(resource)) ?? []),
+    servedNames: served,
+    conditions: conditions(problems),
     summary: resource.kind === 'LlamaModel' ? modelSummary(resource) : policySummary(resource),
-  })
-  return [...inPrecedence(resources.models).map(status), ...inPrecedence(resources.policies).map(status)]
+  }
+  return { resource, served, problems, status: reuse(before?.status, status) }
 }
 
 function conditions(problems: readonly Problem[]): readonly Condition[] {

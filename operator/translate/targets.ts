@@ -6,7 +6,7 @@ import { type Problem, problem } from './problems.ts'
 export interface Seeker {
   readonly object: string
   readonly namespace: string
-  readonly models: ReadonlyMap<Ref, Model>
+  readonly models: Pick<ReadonlyMap<Ref, Model>, 'get'>
 }
 
 export interface FoundTargets {
