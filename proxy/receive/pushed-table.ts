@@ -152,7 +152,6 @@ export class PushedTable {
   }
 
   #welcome({ epoch, namespace, confirmed, ignorable }: Frame<'welcome'>): readonly ProxyFrame[] {
-    this.#held.forget()
     const lower = epoch < this.#newestEpoch
     this.#welcomed = !lower || (confirmed === true && this.#options.mode === 'Sidecar')
     if (!this.#welcomed) return this.#stale(epoch)
@@ -175,10 +174,7 @@ export class PushedTable {
 
   #commit(frame: Frame<'commit'>): readonly ProxyFrame[] {
     const { epoch, seq } = frame
-    if (!this.#welcomed || epoch < this.#newestEpoch) {
-      this.#held.forget()
-      return this.#stale(epoch)
-    }
+    if (!this.#welcomed || epoch < this.#newestEpoch) return this.#stale(epoch)
     const committed = this.#held.commit(frame, this.#ignorable)
     if (committed.answer.type === 'nack') this.#note(committed.answer.errors)
     if (committed.kind === 'taken') this.#taken(committed.changed, { epoch, seq })
@@ -209,6 +205,7 @@ export class PushedTable {
   }
 
   #stale(epoch: number): readonly ProxyFrame[] {
+    this.#held.forget()
     this.#options.logger.warn('an operator of an older epoch is not listened to', { epoch, newest_epoch: this.#newestEpoch })
     return [{ type: 'staleEpoch', have: this.#newestEpoch }]
   }

@@ -1,9 +1,6 @@
 /** A pushed table, from the proxy's side: a real proxy process, an operator that speaks docs/wire.md over real TLS. */
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, before, type TestContext, test } from 'node:test'
+import { after, before, test } from 'node:test'
 import { tableEntries } from '../../proxy/routing-table/entries.ts'
 import { ask } from '../support/client.ts'
 import { isError } from '../support/errors.ts'
@@ -11,85 +8,57 @@ import { eventually } from '../support/eventually.ts'
 import { whole } from '../support/model-server/answers.ts'
 import { type ModelServer, type ScriptedBackend, startModelServer } from '../support/model-server/model-server.ts'
 import { closedPort } from '../support/ports.ts'
-import { type ProxyOptions, type RunningProxy, startPushedProxy } from '../support/proxy.ts'
-import { jsonOf, ROUTES } from '../support/routes.ts'
-import { type Authority, type LooseEntry, type OperatorScript, ScriptedOperator, testAuthority } from '../support/scripted-operator.ts'
+import type { RunningProxy } from '../support/proxy.ts'
+import { makePod, metricOf, type Pod, pushOf, readinessOf } from '../support/pushed.ts'
+import { ROUTES } from '../support/routes.ts'
+import { type LooseEntry, ScriptedOperator, testAuthority } from '../support/scripted-operator.ts'
 import { type ModelLines, makeTable } from '../support/table.ts'
 
 const { chat } = ROUTES
-let authority: Authority
-let folder: string
+let pod: Pod
 let server: ModelServer
 let backend: ScriptedBackend
 before(async () => {
-  authority = await testAuthority()
-  folder = await mkdtemp(join(tmpdir(), 'llama-swap-push-'))
-  await writeFile(join(folder, 'ca.pem'), authority.cert)
-  await writeFile(join(folder, 'token'), 'first-token\n')
+  pod = await makePod()
   server = startModelServer()
   backend = await server.open(whole(chat.answer(['well'])))
 })
 after(async () => {
   await server.close()
-  await rm(folder, { recursive: true, force: true })
+  await pod.close()
 })
-
-async function operatorFor(t: TestContext, script: OperatorScript = {}): Promise<ScriptedOperator> {
-  const operator = await ScriptedOperator.start(authority, script)
-  t.after(() => operator.close())
-  return operator
-}
-
-async function proxyOf(t: TestContext, operators: string, { args = [], ...options }: ProxyOptions = {}): Promise<RunningProxy> {
-  const files = ['--operator-ca', join(folder, 'ca.pem'), '--operator-token', join(folder, 'token')]
-  const proxy = await startPushedProxy({ ...options, args: ['--operator', operators, ...files, ...args] })
-  t.after(() => proxy.close())
-  return proxy
-}
 
 const models = (...names: readonly string[]): Record<string, ModelLines> =>
   Object.fromEntries(names.map((name) => [name, { backends: [{ url: backend.url }] }]))
 const statusOf = async (proxy: RunningProxy, model: string): Promise<number> =>
   (await ask(proxy.url, { body: chat.request(model, false) })).status
-const readiness = async (proxy: RunningProxy): Promise<string> => (await fetch(`${proxy.metricsUrl}/readyz`)).text()
-const metric = async (proxy: RunningProxy, name: string): Promise<number | undefined> => {
-  const text = await (await fetch(`${proxy.metricsUrl}/metrics`)).text()
-  const line = text.split('\n').find((each) => each.startsWith(`${name} `) || each.startsWith(`${name}{`))
-  return line === undefined ? undefined : Number(line.split(' ').at(-1))
-}
-const pushOf = async (proxy: RunningProxy): Promise<Record<string, unknown>> => {
-  const shown: unknown = Reflect.get(jsonOf(await (await fetch(`${proxy.adminUrl}/debug/table`)).text()), 'push')
-  assert.ok(typeof shown === 'object' && shown !== null)
-  return { ...shown }
-}
 
 test('without an operator it is not ready and says why, answers 503, and takes the table as soon as one leads', async (t) => {
   const port = await closedPort()
-  const proxy = await proxyOf(t, `wss://127.0.0.1:${port}`, { auth: 'Required' })
+  const proxy = await pod.proxy(t, `wss://127.0.0.1:${port}`, { auth: 'Required' })
   await eventually(async () =>
-    assert.match(await readiness(proxy), /^no routing table yet: operator wss:\/\/127\.0\.0\.1:\d+ unreachable: .*ECONNREFUSED/),
+    assert.match(await readinessOf(proxy), /^no routing table yet: operator wss:\/\/127\.0\.0\.1:\d+ unreachable: .*ECONNREFUSED/),
   )
   const early = await ask(proxy.url, { body: chat.request('m', false), headers: { authorization: 'Bearer whatever-it-may-be-0123456789' } })
   isError(early, 'no_routing_table')
   assert.equal(early.headers['retry-after'], '1')
 
-  const operator = await ScriptedOperator.start(authority, { port })
-  t.after(() => operator.close())
+  const operator = await pod.operator(t, { port })
   operator.give(makeTable({ models: models('m'), keys: [{ key: 'sk-of-team-0123456789-abc', client: 'default/app' }] }))
-  await eventually(async () => assert.equal(await readiness(proxy), 'ok\n'))
+  await eventually(async () => assert.equal(await readinessOf(proxy), 'ok\n'))
   const headers = { authorization: 'Bearer sk-of-team-0123456789-abc' }
   assert.equal((await ask(proxy.url, { body: chat.request('m', false), headers })).status, 200)
 })
 
 test('an empty table makes it ready; a change is in force at once; what it is told is what the operator knows of it', async (t) => {
-  const operator = await operatorFor(t, { epoch: 7 })
-  const proxy = await proxyOf(t, operator.url)
+  const operator = await pod.operator(t, { epoch: 7 })
+  const proxy = await pod.proxy(t, operator.url)
   const stream = await operator.stream()
   const hello = await stream.next('hello')
   assert.equal(stream.authorization, 'Bearer first-token')
   assert.deepEqual([hello.reads, hello.mode, hello.epoch, hello.table], [[1], 'Gateway', 0, undefined])
   await stream.next('ack')
-  assert.equal(await readiness(proxy), 'ok\n')
+  assert.equal(await readinessOf(proxy), 'ok\n')
 
   const first = operator.give(makeTable({ models: models('a', 'b') }))
   assert.deepEqual(await stream.next('ack', ({ seq }) => seq === first), { type: 'ack', epoch: 7, seq: first, kept: [] })
@@ -105,14 +74,14 @@ test('an empty table makes it ready; a change is in force at once; what it is to
   )
   const push = await pushOf(proxy)
   assert.deepEqual([push['connected'], push['epoch'], push['seq'], push['namespace']], [true, 7, second, 'llama-swap'])
-  assert.equal(await metric(proxy, 'llama_swap_push_connected'), 1)
-  assert.equal(await metric(proxy, 'llama_swap_table_epoch'), 7)
-  assert.equal(await metric(proxy, 'llama_swap_table_seq'), second)
+  assert.equal(await metricOf(proxy, 'llama_swap_push_connected'), 1)
+  assert.equal(await metricOf(proxy, 'llama_swap_table_epoch'), 7)
+  assert.equal(await metricOf(proxy, 'llama_swap_table_seq'), second)
 })
 
 test('one bad entry keeps its last good value, or is left out, and harms no other; its repair takes it up', async (t) => {
-  const operator = await operatorFor(t)
-  const proxy = await proxyOf(t, operator.url)
+  const operator = await pod.operator(t)
+  const proxy = await pod.proxy(t, operator.url)
   const stream = await operator.stream()
   operator.give(makeTable({ models: models('kept', 'other') }))
   await eventually(async () => assert.equal(await statusOf(proxy, 'kept'), 200))
@@ -138,7 +107,7 @@ test('one bad entry keeps its last good value, or is left out, and harms no othe
   const status = await Promise.all(['kept', 'other', 'new', 'fine'].map((model) => statusOf(proxy, model)))
   assert.deepEqual(status, [200, 404, 404, 200])
   assert.match(JSON.stringify((await pushOf(proxy))['errors']), /must be a number from 0/)
-  assert.equal(await metric(proxy, 'llama_swap_table_kept_entries'), 3)
+  assert.equal(await metricOf(proxy, 'llama_swap_table_kept_entries'), 3)
 
   const repaired = operator.give(entries)
   assert.deepEqual((await stream.next('ack', (frame) => frame.seq === repaired)).kept, [])
@@ -146,8 +115,8 @@ test('one bad entry keeps its last good value, or is left out, and harms no othe
 })
 
 test('a hash that does not fit changes nothing; the whole table comes again and is taken', async (t) => {
-  const operator = await operatorFor(t)
-  const proxy = await proxyOf(t, operator.url)
+  const operator = await pod.operator(t)
+  const proxy = await pod.proxy(t, operator.url)
   const stream = await operator.stream()
   operator.give(makeTable({ models: models('m') }))
   await eventually(async () => assert.equal(await statusOf(proxy, 'm'), 200))
@@ -161,8 +130,8 @@ test('a hash that does not fit changes nothing; the whole table comes again and 
 })
 
 test('on a new connection it says what it holds and is sent the difference; what was refused is told again', async (t) => {
-  const operator = await operatorFor(t)
-  const proxy = await proxyOf(t, operator.url)
+  const operator = await pod.operator(t)
+  const proxy = await pod.proxy(t, operator.url)
   const first = await operator.stream()
   const entries: LooseEntry[] = [...tableEntries(makeTable({ models: models('m') }))]
   const seq = operator.give([...entries, { kind: 'model', key: 'default/bad', value: {} }])
@@ -173,12 +142,12 @@ test('on a new connection it says what it holds and is sent the difference; what
   assert.deepEqual([hello.epoch, hello.table?.epoch, hello.table?.seq], [1, 1, seq])
   assert.deepEqual((await second.next('have')).entries.map(([, key]) => key).toSorted(), ['default/m', 'default/m b0'])
   assert.match(JSON.stringify(await second.next('nack')), /"ref":"default\/bad"/)
-  assert.equal(await metric(proxy, 'llama_swap_push_reconnects_total{reason="closed"}'), 1)
+  assert.equal(await metricOf(proxy, 'llama_swap_push_reconnects_total{reason="closed"}'), 1)
 })
 
 test('an older epoch is not listened to: a leader that can heals it, one that cannot changes nothing', async (t) => {
-  const operator = await operatorFor(t, { epoch: 9, stubborn: true })
-  const proxy = await proxyOf(t, operator.url)
+  const operator = await pod.operator(t, { epoch: 9, stubborn: true })
+  const proxy = await pod.proxy(t, operator.url)
   operator.give(makeTable({ models: models('m') }))
   await eventually(async () => assert.equal(await statusOf(proxy, 'm'), 200))
   operator.script = { epoch: 3, stubborn: true }
@@ -197,29 +166,29 @@ test('an older epoch is not listened to: a leader that can heals it, one that ca
 })
 
 test('a standby sends it on to who leads; who refuses is told in the readiness text', async (t) => {
-  const leader = await operatorFor(t)
+  const leader = await pod.operator(t)
   leader.give(makeTable({ models: models('m') }))
-  const standby = await operatorFor(t, { standby: { leader: leader.url } })
-  const proxy = await proxyOf(t, `${standby.url},${leader.url}`)
-  await eventually(async () => assert.equal(await readiness(proxy), 'ok\n'))
+  const standby = await pod.operator(t, { standby: { leader: leader.url } })
+  const proxy = await pod.proxy(t, `${standby.url},${leader.url}`)
+  await eventually(async () => assert.equal(await readinessOf(proxy), 'ok\n'))
   assert.equal(standby.dialled, 1)
-  assert.equal(await metric(proxy, 'llama_swap_push_reconnects_total{reason="not_leader"}'), 1)
+  assert.equal(await metricOf(proxy, 'llama_swap_push_reconnects_total{reason="not_leader"}'), 1)
 
-  const strict = await operatorFor(t, { refuse: { status: 403, code: 'not_a_gateway', message: 'this account is none' } })
-  const refused = await proxyOf(t, strict.url)
-  await eventually(async () => assert.match(await readiness(refused), /refuses this proxy: HTTP 403 not_a_gateway: this account is none/))
+  const strict = await pod.operator(t, { refuse: { status: 403, code: 'not_a_gateway', message: 'this account is none' } })
+  const refused = await pod.proxy(t, strict.url)
+  await eventually(async () => assert.match(await readinessOf(refused), /refuses this proxy: HTTP 403 not_a_gateway: this account is none/))
 })
 
 test('an operator of another authority is not trusted, and a broken frame ends the connection with a reason', async (t) => {
   const stranger = await ScriptedOperator.start(await testAuthority())
   t.after(() => stranger.close())
-  const proxy = await proxyOf(t, stranger.url)
-  await eventually(async () => assert.match(await readiness(proxy), /unreachable: .*(self-signed|unable to verify|certificate)/i))
+  const proxy = await pod.proxy(t, stranger.url)
+  await eventually(async () => assert.match(await readinessOf(proxy), /unreachable: .*(self-signed|unable to verify|certificate)/i))
   assert.equal(stranger.dialled, 0)
 
-  const operator = await operatorFor(t)
+  const operator = await pod.operator(t)
   operator.give(makeTable({ models: models('m') }))
-  const other = await proxyOf(t, operator.url)
+  const other = await pod.proxy(t, operator.url)
   const stream = await operator.stream()
   await stream.next('ack')
   stream.send({ type: 'a type of a later version' })
