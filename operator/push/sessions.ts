@@ -189,7 +189,9 @@ export class Sessions implements SessionOwner {
   }
 
   greeted(session: Session): void {
-    this.#greeted.get(session.proxy)?.close(CLOSE.superseded, 'the same proxy has opened a newer stream')
+    const before = this.#greeted.get(session.proxy)
+    before?.close(CLOSE.superseded, 'the same proxy has opened a newer stream')
+    if (before !== undefined) this.#hasGone(before)
     this.#greeted.set(session.proxy, session)
     if (session.mode === 'Gateway') this.#hasSeen(session.epochSeen)
   }
@@ -238,8 +240,13 @@ export class Sessions implements SessionOwner {
     if (this.#greeted.get(session.proxy) !== session) return
     this.#greeted.delete(session.proxy)
     if (session.mode === 'Sidecar') return this.#forgetViews()
-    if (session.standing.ackedSeq > 0) this.#gone.set(session.proxy, goneGateway(session, this.now()))
+    this.#hasGone(session)
     this.#factsChanged()
+  }
+
+  /** Until it is back and has acknowledged, or for the grace, its last word counts. */
+  #hasGone({ mode, proxy, standing }: Session): void {
+    if (mode === 'Gateway' && standing.ackedSeq > 0) this.#gone.set(proxy, { proxy, standing, goneAtMs: this.now() })
   }
 
   #gateways(): readonly Session[] {
@@ -292,12 +299,6 @@ export class Sessions implements SessionOwner {
 const CONFIRM_RETRY_MS = 2_000
 
 const nameOf = ({ identity }: Session): string => `${identity.namespace}/${identity.pod}`
-
-const goneGateway = (session: Session, goneAtMs: number): GoneGateway => ({
-  proxy: session.proxy,
-  standing: session.standing,
-  goneAtMs,
-})
 
 const standingOf = ({ proxy, standing }: Pick<GoneGateway, 'proxy' | 'standing'>): GatewayStanding => ({
   proxy: proxy.slice(proxy.indexOf(' ') + 1),

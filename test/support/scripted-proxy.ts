@@ -53,7 +53,7 @@ export class ScriptedProxy {
     this.#socket = socket
     socket.on('error', () => undefined)
     socket.on('message', (data: Buffer) => this.#take(data.toString('utf8')))
-    this.#closed = once(socket, 'close').then(([code, reason]) => ({ code: Number(code), reason: String(reason) }))
+    this.#closed = new Promise((resolve) => socket.on('close', (code, reason) => resolve({ code, reason: reason.toString() })))
   }
 
   /** Resolves once the stream is open. */
