@@ -6,6 +6,7 @@ import {
   PROXY_FLAGS,
   type ProxyConfig,
   proxyConfig,
+  pushConfig,
   readFlags,
   STANDALONE_FLAGS,
   UsageError,
@@ -91,6 +92,24 @@ const WRONG: Readonly<Record<string, [string, RegExp]>> = {
 }
 
 for (const [name, [message, expected]] of Object.entries(WRONG)) test(`wrong use: ${name}`, () => assert.match(message, expected))
+
+const push = (argv: readonly string[]) => pushConfig(readFlags(PROXY_FLAGS, argv, {}).values)
+const wrongPush = (url: string): void =>
+  assert.throws(() => push(['--operator', url]), new UsageError(`--operator must be wss://HOST:PORT, not "${url}".`))
+
+test('operators are URLs over TLS, and the path of the push is theirs by default', () => {
+  assert.equal(push([]), undefined)
+  const read = push(['--operator', 'wss://llama-swap-push.llama-swap.svc:8443,wss://10.0.0.7:8443/other,'])
+  assert.deepEqual(read?.operators.map(String), ['wss://llama-swap-push.llama-swap.svc:8443/push', 'wss://10.0.0.7:8443/other'])
+  assert.deepEqual([read?.mode, read?.keysGoodForMs, read?.caFile, read?.lastKnownGood], ['Gateway', 86_400_000, undefined, undefined])
+  assert.equal(push(['--operator', 'wss://a:1', '--mode', 'sidecar'])?.mode, 'Sidecar')
+})
+
+test('cleartext to an operator goes over loopback only', () => {
+  for (const url of ['ws://127.0.0.1:1', 'ws://localhost:1', 'ws://[::1]:1']) assert.equal(push(['--operator', url])?.operators.length, 1)
+  for (const url of ['ws://10.0.0.7:8443', 'ws://127.example.com', 'https://a:1', 'operator:8443', 'wss://user:secret@a:1', 'wss://a:1#b'])
+    wrongPush(url)
+})
 
 test('what is no flag comes back', () => assert.deepEqual(readFlags(PROXY_FLAGS, ['x', '--port', '1', 'y'], {}).rest, ['x', 'y']))
 

@@ -43,7 +43,8 @@ const STEADY_MS = 10_000
 
 /**
  * Dials operators until one leads, and again whenever it is lost: each address in turn at once, then a pause of 0.2 s, doubling to 10 s,
- * with full jitter. Owner of the connection: `close()` ends it and the loop.
+ * with full jitter; or as an operator says, and up to half of that more, so that not all come at once. Owner of the connection: `close()`
+ * ends it and the loop.
  */
 export class PushClient {
   readonly #options: PushClientOptions
@@ -85,7 +86,8 @@ export class PushClient {
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       const toldMs = await this.#round()
-      await delay(toldMs ?? this.#backOffMs(), undefined, { signal: this.#stop.signal }).catch(() => {})
+      const pauseMs = toldMs === undefined ? this.#backOffMs() : toldMs * (1 + this.#options.random() / 2)
+      await delay(pauseMs, undefined, { signal: this.#stop.signal }).catch(() => {})
     }
   }
 

@@ -79,7 +79,7 @@ export class Push {
 
   /** The namespace that an operator named; undefined = none has yet. */
   get namespace(): string | undefined {
-    return this.#table.state.namespace
+    return this.#table.namespace
   }
 
   /** Why there is no table yet. */

@@ -89,6 +89,11 @@ export class PushedTable {
     }
   }
 
+  /** Undefined = no operator has named one yet. */
+  get namespace(): string | undefined {
+    return this.#namespace
+  }
+
   get welcomed(): boolean {
     return this.#welcomed
   }

@@ -3,7 +3,7 @@ import type { Client } from '../decide/input.ts'
 import type { TokenIssuer } from '../routing-table/v1.ts'
 
 /** What a token for clients is made for. */
-export const CLIENT_AUDIENCE = 'llama-swap-client'
+const CLIENT_AUDIENCE = 'llama-swap-client'
 /** What a proxy's own token for operators is made for: never good for a client. */
 const PUSH_AUDIENCE = 'llama-swap-push'
 /** A cluster's clocks differ: a token may come a little before it begins. Not after its end: tokens are renewed long before. */
