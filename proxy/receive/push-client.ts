@@ -137,8 +137,8 @@ export class PushClient {
   }
 
   #lost(operator: string, { loss, message, servedMs }: SessionEnd): void {
-    if (this.#stop.signal.aborted) return
     this.#operator = undefined
+    if (this.#stop.signal.aborted) return
     this.#losses.set(loss, (this.#losses.get(loss) ?? 0) + 1)
     const said = `${loss} ${message}`
     if (servedMs > 0 || this.#said.get(operator) !== said)

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { request as httpRequest } from 'node:http'
 import { after, before, describe, test } from 'node:test'
 import { ask } from '../support/client.ts'
+import { isError } from '../support/errors.ts'
 import { error, stream, whole } from '../support/model-server/answers.ts'
 import { type ModelServer, type ScriptedBackend, startModelServer } from '../support/model-server/model-server.ts'
 import type { Line } from '../support/program.ts'
@@ -64,7 +65,7 @@ describe('health', () => {
       const before = await fetch(`${unready.metricsUrl}/readyz`)
       assert.deepEqual([before.status, (await fetch(`${unready.metricsUrl}/healthz`)).status], [503, 200])
       assert.match(await before.text(), /no routing table/)
-      assert.equal((await ask(unready.url, { body: chat.request('m', false) })).status, 404)
+      isError(await ask(unready.url, { body: chat.request('m', false) }), 'no_routing_table')
       await unready.push(makeTable({}))
       assert.equal((await fetch(`${unready.metricsUrl}/readyz`)).status, 200)
       await unready.push('nonsense again')
