@@ -53,6 +53,7 @@ export class DataPlane {
   readonly receiver: Receiver
   readonly #options: DataPlaneOptions
   readonly #live = new Live()
+  readonly #addresses: AddressPolicy
   readonly #pools: Pools
   readonly #prober: Prober
   readonly #metrics: Metrics
@@ -67,8 +68,9 @@ export class DataPlane {
     this.#options = options
     const { config, logger } = options
     const addresses = new AddressPolicy({ allow: config.allowAddresses, deny: config.denyAddresses })
+    this.#addresses = addresses
     this.#pools = new Pools(addresses)
-    this.#prober = new Prober({ onReport: (report) => this.#live.report(report), random: Math.random, lookup: addresses.lookup })
+    this.#prober = new Prober({ onReport: (report) => this.#live.report(report), random: Math.random, addresses })
     this.#accessLog = new AccessLog({ output: options.output, level: config.logLevel })
     this.receiver = new Receiver({ swap: (table) => this.#swap(table), refused: (errors) => this.#refused(errors) })
     const table = (): CompiledTable => this.receiver.current
@@ -160,9 +162,12 @@ export class DataPlane {
 
   #swap(table: CompiledTable): void {
     this.#live.apply(table)
-    this.#pools.apply(table)
+    this.#pools.apply(table, this.#addresses.apply(table.table))
     this.#prober.apply(
-      [...table.endpoints.values()].map((endpoint) => ({ id: endpoint.id, model: endpoint.model, backend: endpoint.backend, endpoint })),
+      // Each request to a last resort reaches another pod: what a probe heard would hold for none of them.
+      [...table.endpoints.values()].flatMap((endpoint) =>
+        endpoint.lastResort ? [] : [{ id: endpoint.id, model: endpoint.model, backend: endpoint.backend, endpoint }],
+      ),
     )
     this.#metrics.swapped('applied')
     const { epoch, seq, models, policies } = table.table

@@ -6,8 +6,8 @@ import { byText } from './precedence.ts'
 export interface ClusterIndex {
   /** Whether a pod has the address; the key is `addressKey`'s. */
   isPod(key: string): boolean
-  /** The Service that has the address. */
-  serviceAt(key: string): ObjectKey | undefined
+  /** The Services that have the address. */
+  servicesAt(key: string): readonly ObjectKey[]
   podsWith(namespace: string, labels: Labels): readonly PodResource[]
   /** Takes over what changed. Gives the keys of addresses that came, went or changed hands. */
   apply(pods: Changed<PodResource>, services: Changed<ServiceResource>): ReadonlySet<string>
@@ -21,9 +21,10 @@ export const hasLabels = ({ metadata }: PodResource, labels: Labels): boolean =>
 export function makeClusterIndex(): ClusterIndex {
   /** Pods on one host's network share its address. */
   const podCounts = new Map<string, number>()
-  const services = new Map<string, ObjectKey>()
+  const services = new Map<string, Set<ObjectKey>>()
   const byLabel: ByLabel = new Map()
-  const ownerOf = (key: string): string => `${podCounts.has(key)} ${services.get(key)}`
+  const servicesAt = (key: string): readonly ObjectKey[] => [...(services.get(key) ?? [])].sort(byText)
+  const ownerOf = (key: string): string => `${podCounts.has(key)} ${servicesAt(key).join(' ')}`
   const count = (key: string, by: 1 | -1): void => {
     const left = (podCounts.get(key) ?? 0) + by
     if (left === 0) podCounts.delete(key)
@@ -31,7 +32,7 @@ export function makeClusterIndex(): ClusterIndex {
   }
   return {
     isPod: (key) => podCounts.has(key),
-    serviceAt: (key) => services.get(key),
+    servicesAt,
     podsWith: (namespace, labels) => select(byLabel, namespace, labels),
     apply(changedPods, changedServices) {
       const pods = [...changedPods.values()].map((pod) => ({ ...pod, gone: podAddresses(pod.before), come: podAddresses(pod.after) }))
@@ -45,11 +46,21 @@ export function makeClusterIndex(): ClusterIndex {
         for (const key of come) count(key, 1)
         if (after !== undefined) list(byLabel, after)
       }
-      for (const { gone } of moved) for (const key of gone) services.delete(key)
-      for (const { name, come } of moved) for (const key of come) services.set(key, name)
+      for (const { name, gone } of moved) for (const key of gone) removeFrom(services, key, name)
+      for (const { name, come } of moved) for (const key of come) addTo(services, key, name)
       return new Set([...owners].flatMap(([key, owner]) => (owner === ownerOf(key) ? [] : [key])))
     },
   }
+}
+
+function addTo(sets: Map<string, Set<string>>, key: string, item: string): void {
+  sets.set(key, (sets.get(key) ?? new Set<string>()).add(item))
+}
+
+function removeFrom(sets: Map<string, Set<string>>, key: string, item: string): void {
+  const set = sets.get(key)
+  set?.delete(item)
+  if (set?.size === 0) sets.delete(key)
 }
 
 /** A pod that has ended keeps its address in its status while another pod may have it already. */

@@ -41,8 +41,8 @@ export const isOwn =
   (seeker: Seeker) =>
   (address: string): boolean => {
     if (isOwnPod(seeker)(address)) return true
-    const service = seeker.lookups.serviceAt(seeker.namespace, address)
-    return service !== undefined && strayAddress(service, seeker) === undefined
+    const services = seeker.lookups.servicesAt(seeker.namespace, address)
+    return services.length > 0 && services.every((service) => strayAddress(service, seeker) === undefined)
   }
 
 /** For the policy's questions about an address in an EndpointSlice, which anyone may write. */

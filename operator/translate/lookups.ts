@@ -17,8 +17,8 @@ export interface Lookups {
   slices(key: ObjectKey): readonly EndpointSliceResource[]
   /** Whether a pod of this namespace has the address. */
   isPodAddress(namespace: string, address: string): boolean
-  /** The Service of this namespace that has the address. */
-  serviceAt(namespace: string, address: string): ObjectKey | undefined
+  /** The Services of this namespace that have the address: one, if any, but for the moment of a change. */
+  servicesAt(namespace: string, address: string): readonly ObjectKey[]
   /** Pods of this namespace with all these labels, in the order of their names. */
   podsWith(namespace: string, labels: Labels): readonly PodResource[]
 }
@@ -43,7 +43,7 @@ export function noteLookups(resources: Resources, index: ClusterIndex): { readon
     service: (key) => resources.services.get(note(services, key)),
     slices: (key) => resources.slices.get(note(services, key)) ?? [],
     isPodAddress: (namespace, address) => index.isPod(note(addresses, addressKey(namespace, address))),
-    serviceAt: (namespace, address) => index.serviceAt(note(addresses, addressKey(namespace, address))),
+    servicesAt: (namespace, address) => index.servicesAt(note(addresses, addressKey(namespace, address))),
     podsWith(namespace, labels) {
       selectors.push({ namespace, labels })
       return index.podsWith(namespace, labels)

@@ -1,4 +1,11 @@
-import { type Credential, type Model, type Policy, type RoutingTable, TABLE_VERSION } from '../../proxy/routing-table/index.ts'
+import {
+  type Credential,
+  type Model,
+  type Policy,
+  type RoutingTable,
+  TABLE_VERSION,
+  type TokenIssuer,
+} from '../../proxy/routing-table/index.ts'
 import { type ModelResource, type PolicyResource, type Resources, STANDALONE_SETTINGS } from '../resources/snapshot.ts'
 import { addressPolicy, addressRules } from './address-policy.ts'
 import { builtInAuto } from './built-in-auto.ts'
@@ -13,6 +20,7 @@ import { listProblems, NO_PROBLEMS, type ProblemLists } from './problem-lists.ts
 import type { Problem } from './problems.ts'
 import { reuse, reuseItems } from './reuse.ts'
 import { type MadeStatus, makeStatus, type ObjectStatus } from './statuses.ts'
+import { translateTokenIssuers } from './token-issuers.ts'
 
 export interface Translation {
   readonly table: RoutingTable
@@ -37,6 +45,7 @@ interface State {
   readonly auto: readonly Policy[]
   readonly keys: BuiltClientKeys
   readonly credentials: readonly Credential[]
+  readonly tokenIssuers: readonly TokenIssuer[]
   readonly addresses: RoutingTable['addresses']
   readonly problems: ProblemLists
   readonly statuses: ReadonlyMap<string, MadeStatus>
@@ -61,6 +70,7 @@ const NOTHING: State = {
   auto: [],
   keys: { clientKeys: [], problems: [] },
   credentials: [],
+  tokenIssuers: [],
   addresses: undefined,
   problems: { all: [], byObject: new Map() },
   statuses: new Map(),
@@ -101,6 +111,7 @@ function advance(before: State, resources: Resources, index: ClusterIndex): Stat
   return {
     ...made,
     credentials: models === before.models ? before.credentials : credentialsOnce(models, before.credentials),
+    tokenIssuers: reuseItems(before.tokenIssuers, translateTokenIssuers(resources.tokenIssuers), ({ issuer }) => issuer),
     addresses: reuse(before.addresses, addressRules(resources.settings.addresses)),
     problems,
     // Statuses see all problems, so nothing may be found after them.
@@ -181,7 +192,7 @@ function statusesOf({ models, policies, problems }: Made & { problems: ProblemLi
 }
 
 function answer(state: State, { epoch, seq }: TableNumber): Translation {
-  const { tokenIssuers } = state.resources
+  const { tokenIssuers } = state
   const models = [...state.models.values()]
   return {
     table: {

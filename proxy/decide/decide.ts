@@ -8,6 +8,7 @@ import { capable } from './rules/capable.ts'
 import { clientMayUseModel } from './rules/client-may-use-model.ts'
 import { healthyEndpoint } from './rules/healthy-endpoint.ts'
 import { knownModel } from './rules/known-model.ts'
+import { lastResort } from './rules/last-resort.ts'
 import { matchingRule } from './rules/matching-rule.ts'
 import { notGivenUp } from './rules/not-given-up.ts'
 import { strategyChooses } from './rules/strategy-chooses.ts'
@@ -22,6 +23,7 @@ const RULES: readonly Rule[] = [
   capable, // a missing capability is the client's to mend: say so before windows and health
   withinContext, // never a smaller window than the prompt
   withinOutput, // a ceiling that refuses
+  lastResort, // a Service's own address only where nothing else may be there
   notGivenUp, // endpoints and targets that this request has tried and may not try again
   healthyEndpoint, // what is down or cooling; the last filter, total by panic
   strategyChooses, // exactly one of what is left

@@ -1,7 +1,7 @@
 /**
  * How a case in `cases/` is read and its answer written. A case holds only what matters: `models` and `policies` with the fields that are
  * not default, `facts`, what is `live` per endpoint, round robin `cursors`, `past` attempts, `nowMs`, `dice`. Model "a" is "default/a" with
- * one backend "gpu" of one endpoint "a-gpu-0"; targets are names with their weights.
+ * one backend "gpu" of one endpoint "a-gpu-0" (a last resort is "a-gpu-last"); targets are names with their weights.
  */
 import assert from 'node:assert/strict'
 import { dump, load } from 'js-yaml'
@@ -17,7 +17,7 @@ import {
 import type { Decision } from './decision.ts'
 import type { Candidate, EndpointView, Facts, Input, PastAttempt } from './input.ts'
 
-type BackendLines = Partial<Backend> & { readonly endpoints?: number }
+type BackendLines = Partial<Backend> & { readonly endpoints?: number; readonly lastResort?: boolean }
 type ModelLines = Partial<Omit<Model, 'backends'>> & { readonly backends?: readonly BackendLines[] }
 type Weights = Readonly<Record<string, number>>
 interface RuleLines extends Partial<Omit<PolicyRule, 'targets' | 'fallback'>> {
@@ -138,7 +138,7 @@ const modelOf = (name: string, { backends = [{}], ...given }: ModelLines): objec
 })
 
 function backendOf(model: string, lines: BackendLines, index: number): object {
-  const { endpoints: _, ...given } = lines
+  const { endpoints: _, lastResort: _last, ...given } = lines
   return {
     name: backendName(index),
     weight: 1,
@@ -157,7 +157,7 @@ function backendOf(model: string, lines: BackendLines, index: number): object {
 
 const backendName = (index: number): string => (index === 0 ? 'gpu' : `gpu${index + 1}`)
 
-function setOf(name: string, { name: backend, endpoints = 1 }: BackendLines, index: number): object {
+function setOf(name: string, { name: backend, endpoints = 1, lastResort = false }: BackendLines, index: number): object {
   const shown = backend ?? backendName(index)
   const prefix = name.replace('/', '-')
   const made = Array.from({ length: endpoints }, (_, at) => ({
@@ -165,7 +165,8 @@ function setOf(name: string, { name: backend, endpoints = 1 }: BackendLines, ind
     origin: `http://10.0.0.${at}`,
     basePath: '/v1',
   }))
-  return { model: refOf(name), backend: shown, endpoints: made }
+  const last = { id: `${prefix}-${shown}-last`, origin: 'http://10.96.0.1', basePath: '/v1' }
+  return { model: refOf(name), backend: shown, endpoints: made, ...(lastResort && { lastResort: last }) }
 }
 
 function policyOf(name: string, { names = [plain(name)], access = { from: 'Same' }, rules, ...only }: PolicyLines): object {

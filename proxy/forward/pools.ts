@@ -25,9 +25,10 @@ export class Pools {
     return pool
   }
 
-  apply(table: CompiledTable): void {
+  /** `reconnect`: no new request goes over a connection that is open now. */
+  apply(table: CompiledTable, reconnect = false): void {
     for (const [id, pool] of this.#pools) {
-      if (table.endpoints.has(id)) continue
+      if (!reconnect && table.endpoints.has(id)) continue
       this.#pools.delete(id)
       pool.close().catch(() => pool.destroy())
     }

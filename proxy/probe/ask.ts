@@ -57,6 +57,7 @@ const SAYS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused',
   ECONNRESET: 'connection reset',
   ENOTFOUND: 'host name not found',
+  EADDRDENIED: 'its address is denied by this installation',
   EHOSTUNREACH: 'host unreachable',
   UND_ERR_SOCKET: 'connection closed',
   UND_ERR_CONNECT_TIMEOUT: 'no connection in time',

@@ -3,7 +3,7 @@
  * contact, after a down period and once a minute; its signals in the same tick, or at their own interval where that differs.
  */
 import type { LookupFunction } from 'node:net'
-import { Pool } from 'undici'
+import { buildConnector, Pool } from 'undici'
 import { type EngineProfile, type HealthVerdict, type KnownEngine, type ProbeTarget, rootOf, USUAL } from '../engines/engine.ts'
 import { profileOf, recogniseEngine } from '../engines/engines.ts'
 import { known, parsed } from '../engines/fields.ts'
@@ -18,13 +18,20 @@ const MODELS_EVERY_MS = 60_000
 /** Below every engine's own, so that no request meets a socket that is being closed. */
 const KEEP_ALIVE_MS = 1_000
 
+/** Which addresses may be connected to. */
+export interface AddressGuard {
+  /** For host names: gives only addresses that are allowed. */
+  readonly lookup: LookupFunction
+  /** For a host that is an address. Undefined = allowed, or a name. */
+  refusal(hostname: string): Error | undefined
+}
+
 export interface ProbeContext {
   onReport(report: ProbeReport): void
   random(): number
   clock: ProbeClock
   gate: Gate
-  /** Resolves host names, and refuses addresses that are not allowed. */
-  lookup?: LookupFunction
+  addresses?: AddressGuard
 }
 
 export class EndpointProbe {
@@ -48,7 +55,7 @@ export class EndpointProbe {
     this.#context = context
     this.#target = targetOf(probed)
     this.#timeoutMs = backend.health.timeoutMs ?? Math.min(USUAL.health.timeoutMs, healthMs)
-    this.#pool = poolFor(endpoint.origin, this.#timeoutMs, context.lookup)
+    this.#pool = poolFor(endpoint.origin, this.#timeoutMs, context.addresses)
     this.#engine = backend.engine === 'Auto' ? undefined : backend.engine
     this.#report = { endpointId: probed.id, atMs: 0, healthy: undefined }
     this.#ended =
@@ -172,11 +179,16 @@ function targetOf({ backend, endpoint }: ProbedEndpoint): ProbeTarget {
   }
 }
 
-function poolFor(origin: string, timeoutMs: number, lookup: LookupFunction | undefined): Pool {
+function poolFor(origin: string, timeoutMs: number, addresses: AddressGuard | undefined): Pool {
+  const connect = buildConnector({ timeout: timeoutMs, ...known<{ lookup: LookupFunction }>({ lookup: addresses?.lookup }) })
   return new Pool(origin, {
     connections: 2,
     pipelining: 1,
-    connect: { timeout: timeoutMs, ...known<{ lookup: LookupFunction }>({ lookup }) },
+    connect: (options, callback) => {
+      const refusal = addresses?.refusal(options.hostname)
+      if (refusal === undefined) connect(options, callback)
+      else callback(refusal, null)
+    },
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,
     keepAliveTimeout: KEEP_ALIVE_MS,

@@ -247,3 +247,23 @@ test('signals have an interval of their own', async (t) => {
   assert.equal(later.running, undefined)
   assert.equal(engine.asked.filter((path) => path === '/health').length, 1)
 })
+
+test('an address that is denied is not asked, be it spelled or looked up', async (t) => {
+  const engine = await scripted(t, VLLM)
+  const denial = Object.assign(new Error('denied'), { code: 'EADDRDENIED' })
+  for (const origin of [engine.origin, engine.origin.replace('127.0.0.1', 'localhost')]) {
+    const heard = Promise.withResolvers<ProbeReport>()
+    const prober = new Prober({
+      random: () => 0.5,
+      onReport: (report) => heard.resolve(report),
+      addresses: {
+        lookup: (_host, _options, callback) => callback(denial, []),
+        refusal: (host) => (host === '127.0.0.1' ? denial : undefined),
+      },
+    })
+    t.after(() => prober.close())
+    prober.apply([endpoint(origin)])
+    assert.equal((await heard.promise).reason, 'its address is denied by this installation')
+  }
+  assert.deepEqual(engine.asked, [])
+})

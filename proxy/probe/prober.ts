@@ -3,9 +3,8 @@
  * probe. It may not ask a backend that is billed per call or has a credential, may not load, wake or swap a model, and decides nothing:
  * who reads the reports does.
  */
-import type { LookupFunction } from 'node:net'
 import { type ProbeClock, systemClock } from './clock.ts'
-import { EndpointProbe, type ProbeContext } from './endpoint-probe.ts'
+import { type AddressGuard, EndpointProbe, type ProbeContext } from './endpoint-probe.ts'
 import { Gate } from './gate.ts'
 import type { ProbedEndpoint, ProbeReport } from './report.ts'
 
@@ -17,8 +16,8 @@ export interface ProberOptions {
   /** 0..1, for the jitter of ±20 % that keeps proxies from probing in step. */
   random(): number
   clock?: ProbeClock
-  /** Resolves host names, and refuses addresses that are not allowed. */
-  lookup?: LookupFunction
+  /** Absent = any address. */
+  addresses?: AddressGuard
 }
 
 interface Running {

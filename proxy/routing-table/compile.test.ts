@@ -36,7 +36,18 @@ test("a name is the client's own object's first, in whatever order the table has
   assert.equal(found(compiled(lines), 'llama', 'team-c'), 'team-b/shared')
 })
 
-test('of several that are shared the first of the table answers', () => {
+test('of several that are shared the oldest answers, then the first by reference, in whatever order the table has them', () => {
+  const old = model({ namespace: 'team-z', names: ['llama'], access: ALL, createdAtMs: 1 })
+  const young = model({ namespace: 'team-b', names: ['llama'], access: ALL, createdAtMs: 2 })
+  const ageless = model({ namespace: 'team-a', names: ['llama'], access: ALL })
+  assert.equal(found(compiled({ young, ageless, old }), 'llama'), 'team-z/old')
+  assert.equal(found(compiled({ ageless, young }), 'llama'), 'team-b/young')
+  assert.equal(found(compiled({ z: { ...ageless, namespace: 'team-c' }, ageless }), 'llama'), 'team-a/ageless')
+  const policy = { namespace: 'team-a', names: ['llama'], access: ALL, targets: ['x'] }
+  assert.equal(found(compiled({ young, x: model({ namespace: 'team-a' }) }, { policy }), 'llama'), 'team-b/young')
+})
+
+test('of several that are shared the first by reference answers', () => {
   const table = compiled({
     b: model({ namespace: 'team-b', names: ['llama'], access: ALL }),
     c: model({ namespace: 'team-c', names: ['llama'], access: ALL }),
@@ -101,6 +112,24 @@ test("endpoints stand in the order of their backends' priority and share their b
   const endpoints = table.models.get('default/a')?.endpoints.map(({ origin, weight }) => `${origin} ${weight}`)
   assert.deepEqual(endpoints, ['http://3 1', 'http://1 2', 'http://2 2'])
   assert.equal(table.endpoints.size, 3)
+})
+
+test('a last resort is an endpoint of its table, but not among those of its model', () => {
+  const table = makeTable({ models: { a: model() } })
+  const [set] = table.endpointSets
+  assert.ok(set !== undefined)
+  const lastResort = { id: 'last', origin: 'http://10.96.0.1', basePath: '/v1' }
+  const { models, endpoints } = compileTable({ ...table, endpointSets: [{ ...set, lastResort }] })
+  const compiledModel = models.get('default/a')
+  assert.deepEqual(
+    compiledModel?.endpoints.map(({ id }) => id),
+    set.endpoints.map(({ id }) => id),
+  )
+  assert.deepEqual(
+    compiledModel?.withLastResorts.map(({ id, lastResort: isLast }) => [id, isLast]),
+    [...set.endpoints.map(({ id }) => [id, false]), ['last', true]],
+  )
+  assert.equal(endpoints.get('last')?.weight, 1)
 })
 
 test('a target that is no model of the table is dropped', () => {

@@ -1,4 +1,4 @@
-import type { Access, Backend, ClientKey, Endpoint, Model, Policy, PolicyRule, Ref, RoutingTable, Target } from './v1.ts'
+import type { Access, Backend, ClientKey, Endpoint, EndpointSet, Model, Policy, PolicyRule, Ref, RoutingTable, Target } from './v1.ts'
 
 /** An endpoint with all that an attempt needs: looked up once a table, not once a request. */
 export interface CompiledEndpoint {
@@ -9,14 +9,18 @@ export interface CompiledEndpoint {
   readonly backend: Backend
   /** This endpoint's part of its backend's weight. */
   readonly weight: number
+  /** A Service's own address: for when no other endpoint can take a request. */
+  readonly lastResort: boolean
 }
 
 export interface CompiledModel {
   readonly entry: Model
   readonly namespace: string
   readonly name: string
-  /** Of all backends, lowest priority first. */
+  /** Of all backends, lowest priority first, without the last resorts. */
   readonly endpoints: readonly CompiledEndpoint[]
+  /** The same with the last resorts, each behind its backend's own. */
+  readonly withLastResorts: readonly CompiledEndpoint[]
   /** Alias → what the engine calls it. */
   readonly aliasUpstream: ReadonlyMap<string, string>
 }
@@ -39,7 +43,7 @@ export interface CompiledPolicy {
   readonly rules: readonly CompiledRule[]
 }
 
-/** Who answers to a name. In precedence order within one name. */
+/** Who answers to a name. Within one name the oldest first, then by ref: the order of the table means nothing. */
 export type Claim =
   | { readonly kind: 'model'; readonly namespace: string; readonly access: Access; readonly model: CompiledModel }
   | { readonly kind: 'policy'; readonly namespace: string; readonly access: Access; readonly policy: CompiledPolicy }
@@ -49,6 +53,7 @@ export interface CompiledTable {
   readonly claims: ReadonlyMap<string, readonly Claim[]>
   readonly models: ReadonlyMap<Ref, CompiledModel>
   readonly policies: ReadonlyMap<Ref, CompiledPolicy>
+  /** By id, last resorts included. */
   readonly endpoints: ReadonlyMap<string, CompiledEndpoint>
   readonly credentials: ReadonlyMap<string, string>
   /** By lower-case hex SHA-256. */
@@ -70,10 +75,12 @@ export function mayUse(access: Access, namespace: string, clientNamespace: strin
 
 /** Builds every look-up of a table. Targets that name no model of the table are dropped (translate has said so already). */
 export function compileTable(table: RoutingTable): CompiledTable {
-  const sets = new Map(table.endpointSets.map((set) => [`${set.model} ${set.backend}`, set.endpoints]))
+  const sets = new Map(table.endpointSets.map((set) => [`${set.model} ${set.backend}`, set]))
   const models = new Map(table.models.map((entry) => [entry.ref, compileModel(entry, sets)]))
   const policies = new Map(table.policies.map((entry) => [entry.ref, compilePolicy(entry, models)]))
-  const endpoints = new Map([...models.values()].flatMap((model) => model.endpoints.map((endpoint) => [endpoint.id, endpoint] as const)))
+  const endpoints = new Map(
+    [...models.values()].flatMap((model) => model.withLastResorts.map((endpoint) => [endpoint.id, endpoint] as const)),
+  )
   return Object.freeze({
     table,
     claims: compileClaims(models, policies),
@@ -85,18 +92,26 @@ export function compileTable(table: RoutingTable): CompiledTable {
   })
 }
 
-function compileModel(entry: Model, sets: ReadonlyMap<string, readonly Endpoint[]>): CompiledModel {
+function compileModel(entry: Model, sets: ReadonlyMap<string, EndpointSet>): CompiledModel {
   const backends = [...entry.backends].sort((a, b) => a.priority - b.priority)
-  const endpoints = backends.flatMap((backend) => {
-    const found = sets.get(`${entry.ref} ${backend.name}`) ?? []
-    return found.map(({ id, origin, basePath }) =>
-      Object.freeze({ id, origin, basePath, model: entry.ref, backend, weight: backend.weight / found.length }),
-    )
+  const withLastResorts = backends.flatMap((backend) => {
+    const { endpoints: found = [], lastResort } = sets.get(`${entry.ref} ${backend.name}`) ?? {}
+    const compiled = ({ id, origin, basePath }: Endpoint, weight: number, isLast: boolean): CompiledEndpoint =>
+      Object.freeze({ id, origin, basePath, model: entry.ref, backend, weight, lastResort: isLast })
+    const own = found.map((endpoint) => compiled(endpoint, backend.weight / found.length, false))
+    return lastResort === undefined ? own : [...own, compiled(lastResort, backend.weight, true)]
   })
+  const endpoints = withLastResorts.filter(({ lastResort }) => !lastResort)
   const aliasUpstream = new Map(
     entry.aliases.flatMap(({ name, upstreamModel }) => (upstreamModel === undefined ? [] : [[name, upstreamModel] as const])),
   )
-  return Object.freeze({ entry, ...splitRef(entry.ref), endpoints: Object.freeze(endpoints), aliasUpstream })
+  return Object.freeze({
+    entry,
+    ...splitRef(entry.ref),
+    endpoints: Object.freeze(endpoints),
+    withLastResorts: Object.freeze(withLastResorts),
+    aliasUpstream,
+  })
 }
 
 function compilePolicy(entry: Policy, models: ReadonlyMap<Ref, CompiledModel>): CompiledPolicy {
@@ -121,20 +136,32 @@ function compileClaims(
     if (list === undefined) claims.set(name, [claim])
     else list.push(claim)
   }
-  for (const model of models.values()) {
+  for (const model of [...models.values()].sort(byAge)) {
     if (model.entry.visibility === 'Internal') continue
     const claim: Claim = Object.freeze({ kind: 'model', namespace: model.namespace, access: model.entry.access, model })
     for (const name of model.entry.names) add(name, claim)
   }
-  for (const policy of policies.values()) {
+  for (const policy of [...policies.values()].sort(byAge)) {
     const claim: Claim = Object.freeze({ kind: 'policy', namespace: policy.namespace, access: policy.entry.access, policy })
     for (const name of policy.entry.names) add(name, claim)
   }
+  for (const list of claims.values()) if (list.length > 1) list.sort((a, b) => byAge(holderOf(a), holderOf(b)))
   return claims
 }
 
+const holderOf = (claim: Claim): CompiledModel | CompiledPolicy => (claim.kind === 'model' ? claim.model : claim.policy)
+
+type Aged = { readonly entry: { readonly ref: Ref; readonly createdAtMs?: number } }
+
+/** The older first, those without an age last; then by ref. */
+function byAge({ entry: a }: Aged, { entry: b }: Aged): number {
+  const [ageA = Number.MAX_VALUE, ageB = Number.MAX_VALUE] = [a.createdAtMs, b.createdAtMs]
+  if (ageA !== ageB) return ageA - ageB
+  return a.ref === b.ref ? 0 : a.ref < b.ref ? -1 : 1
+}
+
 /**
- * Finds who answers to `name` for a client: its own namespace's objects first, then those shared with it in precedence order; last, the
+ * Finds who answers to `name` for a client: its own namespace's objects first, then those shared with it, the oldest first; last, the
  * explicit form "namespace/name". Undefined = absent or hidden, which a client must not be able to tell apart.
  */
 export function resolveName(table: CompiledTable, name: string, clientNamespace: string): Claim | undefined {
@@ -149,7 +176,7 @@ export function resolveName(table: CompiledTable, name: string, clientNamespace:
     ?.find((claim) => claim.namespace === namespace && mayUse(claim.access, namespace, clientNamespace))
 }
 
-/** All names a client may send, each once, in table order. */
+/** All names a client may send, each once: models' before policies', the oldest first. */
 export function visibleNames(table: CompiledTable, clientNamespace: string): { name: string; claim: Claim }[] {
   return [...table.claims.keys()].flatMap((name) => {
     const claim = resolveName(table, name, clientNamespace)

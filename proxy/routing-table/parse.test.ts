@@ -48,6 +48,7 @@ const FULL = {
     {
       ref: 'team-a/llama',
       generation: 7,
+      createdAtMs: 1_767_225_600_000,
       names: ['llama', 'gpt-4o'],
       aliases: [{ name: 'gpt-4o', upstreamModel: 'lora' }],
       visibility: 'Public',
@@ -82,6 +83,7 @@ const FULL = {
     {
       ref: 'team-a/auto',
       generation: 1,
+      createdAtMs: 0,
       names: ['auto'],
       access: { from: 'All' },
       rules: [
@@ -107,9 +109,26 @@ const FULL = {
       ],
     },
   ],
-  endpointSets: [{ model: 'team-a/llama', backend: 'gpu', endpoints: [{ id: 'abc-0', origin: 'https://10.0.0.7:8000', basePath: '/v1' }] }],
+  endpointSets: [
+    {
+      model: 'team-a/llama',
+      backend: 'gpu',
+      endpoints: [
+        { id: 'abc-0', origin: 'https://10.0.0.7:8000', basePath: '/v1' },
+        { id: 'abc-1', origin: 'http://gpu.team-a.svc', basePath: '', addresses: ['10.96.0.7', 'fd00::7'] },
+      ],
+      lastResort: { id: 'abc-2', origin: 'https://[fd00::7]:8000', basePath: '/v1' },
+    },
+  ],
   credentials: [{ id: 'team-a/key/value', value: 'secret' }],
   clientKeys: [{ client: 'team-a/key', namespace: 'team-a', sha256: 'a'.repeat(64), expiresAtMs: 1 }],
+  tokenIssuers: [
+    {
+      issuer: 'https://kubernetes.default.svc',
+      keys: [{ kty: 'RSA', use: 'sig', alg: 'RS256', kid: 'one', n: 'abc', e: 'AQAB', crv: 'P-256', x: 'x', y: 'y' }],
+    },
+  ],
+  addresses: { private: 'Deny', allow: ['10.0.0.0/8', 'fd00::/8'], deny: ['10.96.0.1/32'] },
 }
 
 test('reads a table with every field set', () => assert.deepEqual(parseTable(FULL), { table: FULL }))

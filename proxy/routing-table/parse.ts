@@ -1,18 +1,4 @@
-import {
-  any,
-  type Check,
-  flag,
-  isRecord,
-  list,
-  MAX_INTEGER,
-  matching,
-  number,
-  object,
-  oneOf,
-  type TableError,
-  tagged,
-  text,
-} from './checks.ts'
+import { any, flag, isRecord, list, MAX_INTEGER, matching, number, object, oneOf, type TableError, tagged, text } from './checks.ts'
 import { CAPABILITIES, ENDPOINT_STRATEGIES, ENGINES, FALLBACK_CLASSES, type RoutingTable, STRATEGIES, TABLE_VERSION } from './v1.ts'
 
 /** Table versions this program reads. */
@@ -105,20 +91,29 @@ const policy = object({
 })
 
 /** Characters of an address; whether they make one is seen where it is used. */
-const ADDRESS = /^[0-9a-f.:]{2,45}$/
+const ADDRESS = /^[0-9a-fA-F.:]{2,45}$/
 const cidrs = list(matching(/^[0-9a-fA-F.:]{2,45}\/[0-9]{1,3}$/, 'a CIDR such as 10.0.0.0/8'), 1024)
 const origin = matching(/^https?:\/\/[^/\s@]{1,255}$/, 'an origin such as http://host:8000')
 const endpoint = object({
   id: matching(/^[a-z0-9-]{1,64}$/, 'an opaque id'),
   origin,
   basePath: matching(/^(\/[!-~]{0,1023})?$/, 'a path without a trailing slash'),
-  'addresses?': list(matching(ADDRESS, 'an IP address'), 16),
+  'addresses?': list(matching(ADDRESS, 'an IP address'), 1000),
 })
 
-/** A JSON Web Key: who verifies with it judges its fields. */
-const key: Check = (value, pointer, errors) => {
-  if (!isRecord(value)) errors.push({ pointer, message: 'must be an object' })
-}
+/** A JSON Web Key, its public parts. */
+const keyText = text(8192)
+const key = object({
+  kty: keyText,
+  'use?': keyText,
+  'alg?': keyText,
+  'kid?': keyText,
+  'n?': keyText,
+  'e?': keyText,
+  'crv?': keyText,
+  'x?': keyText,
+  'y?': keyText,
+})
 
 const table = object({
   version: any,

@@ -122,11 +122,11 @@ test('the debug header is JSON in plain ASCII of at most 2 KiB, however many can
 test('the model list has every name that the client may send, once, with what stands behind it', () => {
   const rows = listModels(TABLE, 'default').map(({ id, llama_swap: { kind, name } }) => `${id}: ${kind} ${name}`)
   assert.deepEqual(rows, [
+    'down: model default/down',
     'llama: model default/llama',
     'gpt-4o: model default/llama',
-    'shared: model team-b/shared',
     'toy: model default/toy',
-    'down: model default/down',
+    'shared: model team-b/shared',
     'auto: virtual default/auto',
     'wide: virtual default/wide',
   ])

@@ -43,8 +43,8 @@ function candidatesOf(rule: CompiledRule): readonly Candidate[] {
 }
 
 function candidate({ model, weight }: CompiledTarget, tier: number): Candidate {
-  const lost = model.endpoints.length === 0 ? 'it has no endpoint' : undefined
-  return { model, weight, tier, endpoints: model.endpoints, lost }
+  const lost = model.withLastResorts.length === 0 ? 'it has no endpoint' : undefined
+  return { model, weight, tier, endpoints: model.withLastResorts, lost }
 }
 
 function matches(match: Match, facts: Facts): boolean {

@@ -45,7 +45,8 @@ function repeatsFirst({ mayRepeat, failure, endpointId }: PastAttempt, { live, n
 const anyUp = ({ candidates }: Ctx, { live }: Input): boolean =>
   candidates.some(({ lost, endpoints }) => lost === undefined && endpoints.some(({ id }) => live.endpoint(id).ready !== false))
 
-function mayTry(
+/** Whether this request may go there after its failures so far, be it fresh or once more. */
+export function mayTry(
   endpoint: CompiledEndpoint,
   { model }: Candidate,
   { ctx, input, last }: { ctx: Ctx; input: Input; last: PastAttempt },

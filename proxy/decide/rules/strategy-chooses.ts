@@ -28,7 +28,12 @@ export const strategyChooses: Rule = (ctx, input) => {
     clampOutputTokens: clamp(picked.endpoint, input.facts),
     rule: ctx.rule,
     why: why(
-      { again: input.past.at(-1)?.endpointId === picked.endpoint.id, panic: ctx.panic, tier: candidate.tier },
+      {
+        again: input.past.at(-1)?.endpointId === picked.endpoint.id,
+        panic: ctx.panic,
+        tier: candidate.tier,
+        last: picked.endpoint.lastResort,
+      },
       target.why,
       picked.why,
     ),
@@ -43,7 +48,20 @@ function clamp({ backend: { maxOutput } }: CompiledEndpoint, { maxOutputTokens, 
   return maxOutputTokens === undefined || maxOutputTokens > maxOutput.tokens ? maxOutput.tokens : undefined
 }
 
-function why({ again, panic, tier }: { again: boolean; panic: boolean; tier: number }, target: string, endpoint: string): string {
-  const reasons = [again ? 'once more' : panic ? 'panic' : '', tier > 0 ? `fallback ${tier}` : '', target, endpoint]
+interface Circumstances {
+  readonly again: boolean
+  readonly panic: boolean
+  readonly tier: number
+  readonly last: boolean
+}
+
+function why({ again, panic, tier, last }: Circumstances, target: string, endpoint: string): string {
+  const reasons = [
+    again ? 'once more' : panic ? 'panic' : '',
+    last ? 'last resort' : '',
+    tier > 0 ? `fallback ${tier}` : '',
+    target,
+    endpoint,
+  ]
   return reasons.filter((reason) => reason !== '').join('; ')
 }
