@@ -46,6 +46,7 @@ export interface PushSessionOptions {
 const TICK_MS = 1_000
 /** A tick early rather than one late. */
 const SEND_BY_MS = HEARTBEAT_MS - TICK_MS / 2
+const TIMER_ERROR_MS = 100
 /** What an operator has left unread before it counts as gone. */
 const MAX_UNSENT_BYTES = 2 * MAX_FRAME_BYTES
 /** What the other side has for its close frame. */
@@ -64,6 +65,8 @@ export class PushSession {
   #timer: NodeJS.Timeout | undefined
   #closing: NodeJS.Timeout | undefined
   #token: string | undefined
+  /** Runs out when nothing is heard for too long. */
+  #silence: NodeJS.Timeout | undefined
   #heardAtMs = performance.now()
   #sentAtMs = performance.now()
   #welcomedAtMs: number | undefined
@@ -99,12 +102,14 @@ export class PushSession {
 
   #opened(): void {
     this.#heardAtMs = performance.now()
+    this.#silence = setTimeout(() => setImmediate(() => this.#judgeSilence()), DEAD_AFTER_MS)
     this.#timer = setInterval(() => this.#tick(), TICK_MS)
     this.#send(this.#options.table.hello())
   }
 
   #received(text: string, isBinary: boolean): void {
     this.#heardAtMs = performance.now()
+    this.#silence?.refresh()
     if (this.#because !== undefined) return
     const parsed = isBinary ? { kind: 'broken' as const, message: 'a binary message' } : parseOperatorFrame(text)
     if (parsed.kind === 'broken') this.#broken(parsed.message)
@@ -149,13 +154,17 @@ export class PushSession {
 
   #tick(): void {
     const nowMs = performance.now()
-    const silentMs = nowMs - this.#heardAtMs
-    if (silentMs > DEAD_AFTER_MS) return this.#abandon(`it has said nothing for ${Math.round(silentMs / 1000)} s`)
     if (this.#options.socket.bufferedAmount > MAX_UNSENT_BYTES) return this.#abandon('it does not read')
     if (this.#options.table.welcomed && this.#options.socket.bufferedAmount === 0) this.#report()
     if (nowMs - this.#sentAtMs < SEND_BY_MS) return
     this.#send({ type: 'heartbeat' })
     void this.#renewToken()
+  }
+
+  /** After a look at the socket: where this process itself stood still, what came in the meantime counts. */
+  #judgeSilence(): void {
+    const silentMs = performance.now() - this.#heardAtMs
+    if (silentMs >= DEAD_AFTER_MS - TIMER_ERROR_MS) this.#abandon(`it has said nothing for ${Math.round(silentMs / 1000)} s`)
   }
 
   #report(): void {
@@ -202,6 +211,7 @@ export class PushSession {
 
   #closed(code: number, reason: string): void {
     clearInterval(this.#timer)
+    clearTimeout(this.#silence)
     clearTimeout(this.#closing)
     const message = `it closed the connection (${code}${reason === '' ? '' : ` ${reason}`})`
     const because = this.#because ?? { loss: code === CLOSE.notLeader ? ('not_leader' as const) : ('closed' as const), message }

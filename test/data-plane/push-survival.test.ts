@@ -116,7 +116,7 @@ test('a frozen operator is given up after 8 s of silence and another one takes o
   }
   const tookMs = performance.now() - since
   assert.equal(failed, 0)
-  assert.ok(tookMs > 7_000 && tookMs < 11_000, `it took ${Math.round(tookMs)} ms`)
+  assert.ok(tookMs > 7_000 && tookMs < 10_000, `it took ${Math.round(tookMs)} ms`)
   assert.equal((await (await next.stream()).next('ack')).epoch, 2)
   assert.equal(await metricOf(proxy, 'llama_swap_push_reconnects_total{reason="silent"}'), 1)
 })
