@@ -14,7 +14,7 @@ import {
 
 /** Name of the Secret that holds the authority, and of the ConfigMaps that hold what proxies trust, under the key `ca.crt`. */
 export const PUSH_CA_NAME = 'llama-swap-push-ca'
-export const BUNDLE_KEY = 'ca.crt'
+const BUNDLE_KEY = 'ca.crt'
 
 /** The authority in force and, around a rotation, its neighbours. */
 export interface Authorities {

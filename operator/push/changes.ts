@@ -15,7 +15,7 @@ export interface Change {
 const RANK = new Map<EntryKind, number>(ENTRY_KINDS.map((kind, rank) => [kind, rank]))
 const rankOf = ({ kind }: NamedVersion): number => RANK.get(kind) ?? ENTRY_KINDS.length
 
-export function changeBetween(held: Held, view: View): Change {
+function changeBetween(held: Held, view: View): Change {
   const set: VersionedEntry[] = []
   const remove: NamedVersion[] = []
   for (const [id, entry] of view.entries) if (held.get(id)?.version !== entry.version) set.push(entry)
@@ -26,7 +26,7 @@ export function changeBetween(held: Held, view: View): Change {
 const FRAME_OVERHEAD_BYTES = 64
 
 /** `change` frames as they travel, each closed before it passes FRAME_BYTES; one larger entry travels alone. Made when asked for. */
-export function* changeFrames({ set, remove }: Change): Generator<Buffer, void, undefined> {
+function* changeFrames({ set, remove }: Change): Generator<Buffer, void, undefined> {
   yield* cut(
     set,
     ({ wire }) => wire,

@@ -98,6 +98,7 @@ export function nextPublication(
   const seq = previous.seq + 1
   const entries = new Map<EntryId, ListedEntry>()
   const set: ListedEntry[] = []
+  const tally = new Tally(previous)
   for (const entry of tableEntries(table)) {
     const versioned = cache.versioned(entry)
     const id = entryId(entry.kind, entry.key)
@@ -105,27 +106,53 @@ export function nextPublication(
     const same = before?.version === versioned.version
     const listed = same ? before : { ...versioned, changedSeq: seq, changedAtMs: nowMs }
     entries.set(id, listed)
-    if (!same) set.push(listed)
+    if (same) continue
+    set.push(listed)
+    tally.replace(before, listed)
   }
   const removed = [...previous.entries].flatMap(([id, listed]) => (entries.has(id) ? [] : [listed]))
-  const { hash, bytes } = summed(entries.values())
-  if (bytes > MAX_TABLE_BYTES) return { tooLarge: bytes }
+  for (const listed of removed) tally.replace(listed, undefined)
+  if (tally.bytes > MAX_TABLE_BYTES) return { tooLarge: tally.bytes }
   const giant = set.find((listed) => listed.bytes > MAX_ENTRY_BYTES)
   if (giant !== undefined) return { tooLarge: giant.bytes }
   if (previous.seq > 0 && set.length === 0 && removed.length === 0) return undefined
-  return { published: { seq, entries, hash, bytes, changedAtMs }, set, removed }
+  return { published: { seq, entries, hash: tally.hash, bytes: tally.bytes, changedAtMs }, set, removed }
 }
 
-export function viewOf(entries: ReadonlyMap<EntryId, VersionedEntry>): View {
-  return { entries, ...summed(entries.values()) }
-}
+/** Entry → what it is now; undefined = gone. */
+export type Edits = ReadonlyMap<EntryId, VersionedEntry | undefined>
 
-function summed(entries: Iterable<VersionedEntry>): { hash: string; bytes: number } {
-  const hash = new TableHash()
-  let bytes = 0
-  for (const entry of entries) {
-    hash.add(entry.version)
-    bytes += entry.bytes
+/** The view with these edits: itself, if they change nothing. */
+export function editedView(view: View, edits: Edits): View {
+  const real = [...edits].filter(([id, entry]) => view.entries.get(id)?.version !== entry?.version)
+  if (real.length === 0) return view
+  const entries = new Map(view.entries)
+  const tally = new Tally(view)
+  for (const [id, entry] of real) {
+    tally.replace(view.entries.get(id), entry)
+    if (entry === undefined) entries.delete(id)
+    else entries.set(id, entry)
   }
-  return { hash: hash.hex, bytes }
+  return { entries, hash: tally.hash, bytes: tally.bytes }
+}
+
+/** The sums over a view's entries, at the cost of what changes. */
+class Tally {
+  readonly #hash = new TableHash()
+  bytes: number
+
+  constructor(from: View) {
+    this.#hash.add(from.hash)
+    this.bytes = from.bytes
+  }
+
+  get hash(): string {
+    return this.#hash.hex
+  }
+
+  replace(before: VersionedEntry | undefined, after: VersionedEntry | undefined): void {
+    if (before !== undefined) this.#hash.remove(before.version)
+    if (after !== undefined) this.#hash.add(after.version)
+    this.bytes += (after?.bytes ?? 0) - (before?.bytes ?? 0)
+  }
 }

@@ -2,15 +2,17 @@ import type { Entry } from '../../proxy/routing-table/entries.ts'
 import type { ProxyMode } from '../../proxy/routing-table/frames.ts'
 import type { Model } from '../../proxy/routing-table/v1.ts'
 import {
+  type Edits,
   EntryCache,
   type EntryId,
+  editedView,
   entryId,
+  type NamedVersion,
   NOTHING,
   type Publication,
   type Published,
   type VersionedEntry,
   type View,
-  viewOf,
 } from './entries.ts'
 import { type GatewayAddress, shapeOf, type Viewer, visibleEntry } from './visible.ts'
 
@@ -24,12 +26,12 @@ export class Projection {
   /** Value in the table → what is seen of it; not for policies, which depend on more than themselves. */
   readonly #seen = new WeakMap<object, Entry>()
   #shapes = new Map<string, string>()
-  #view: View
+  #view: View = NOTHING
 
   constructor(viewer: Viewer, cache: EntryCache, published: Published) {
     this.#viewer = viewer
     this.#cache = cache
-    this.#view = viewOf(this.#lookAtAll(published))
+    this.#view = editedView(NOTHING, this.#editsOfAll(published))
   }
 
   get view(): View {
@@ -37,9 +39,8 @@ export class Projection {
   }
 
   follow({ published, set, removed }: Publication): void {
-    const entries = this.#isReshaped(published, [...set, ...removed]) ? this.#lookAtAll(published) : this.#lookAt(published, set, removed)
-    if (isSame(this.#view.entries, entries)) return
-    this.#view = viewOf(entries)
+    const isReshaped = this.#isReshaped(published, [...set, ...removed])
+    this.#view = editedView(this.#view, isReshaped ? this.#editsOfAll(published) : this.#edits(published, set, removed))
   }
 
   #isReshaped(published: Published, changed: readonly VersionedEntry[]): boolean {
@@ -54,26 +55,18 @@ export class Projection {
     return shapeOf(model, this.#viewer)
   }
 
-  #lookAtAll(published: Published): Map<EntryId, VersionedEntry> {
-    const entries = new Map<EntryId, VersionedEntry>()
+  #editsOfAll(published: Published): Edits {
     this.#shapes = new Map()
-    for (const [id, { entry, key }] of published.entries) {
-      if (entry.kind === 'model') this.#shapes.set(key, this.#shape(entry.value))
-      const seen = this.#see(entry, published)
-      if (seen !== undefined) entries.set(id, seen)
-    }
-    return entries
+    for (const { entry, key } of published.entries.values()) if (entry.kind === 'model') this.#shapes.set(key, this.#shape(entry.value))
+    const gone = [...this.#view.entries.values()].filter(({ kind, key }) => !published.entries.has(entryId(kind, key)))
+    return this.#edits(published, published.entries.values(), gone)
   }
 
-  #lookAt(published: Published, set: readonly VersionedEntry[], removed: readonly VersionedEntry[]): ReadonlyMap<EntryId, VersionedEntry> {
-    const entries = new Map(this.#view.entries)
-    for (const { kind, key } of removed) entries.delete(entryId(kind, key))
-    for (const { kind, key, entry } of set) {
-      const seen = this.#see(entry, published)
-      if (seen === undefined) entries.delete(entryId(kind, key))
-      else entries.set(entryId(kind, key), seen)
-    }
-    return entries
+  #edits(published: Published, set: Iterable<VersionedEntry>, removed: readonly NamedVersion[]): Edits {
+    const edits = new Map<EntryId, VersionedEntry | undefined>()
+    for (const { kind, key } of removed) edits.set(entryId(kind, key), undefined)
+    for (const { kind, key, entry } of set) edits.set(entryId(kind, key), this.#see(entry, published))
+    return edits
   }
 
   #see(entry: Entry, published: Published): VersionedEntry | undefined {
@@ -88,12 +81,6 @@ export class Projection {
     if (seen !== undefined) this.#seen.set(entry.value, seen)
     return seen
   }
-}
-
-function isSame(before: ReadonlyMap<EntryId, VersionedEntry>, after: ReadonlyMap<EntryId, VersionedEntry>): boolean {
-  if (before.size !== after.size) return false
-  for (const [id, { version }] of after) if (before.get(id)?.version !== version) return false
-  return true
 }
 
 /** The view of each proxy. All gateways share one; so do the sidecars of a namespace, for as long as there are any. */

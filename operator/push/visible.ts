@@ -23,14 +23,14 @@ export interface Viewer {
 }
 
 /** A sidecar's proxy resolves this id itself: it is the pod's own projected token for clients. */
-export const POD_TOKEN = 'pod-token'
+const POD_TOKEN = 'pod-token'
 
 export type Entries = ReadonlyMap<EntryId, { readonly entry: Entry }>
 
 /** `direct`: as it is; `gateway`: led through it; `hidden`: not there. */
 type Treatment = 'direct' | 'gateway' | 'hidden'
 
-export function modelOf(entries: Entries, ref: string): Model | undefined {
+function modelOf(entries: Entries, ref: string): Model | undefined {
   const found = entries.get(entryId('model', ref))?.entry
   return found?.kind === 'model' ? found.value : undefined
 }
