@@ -134,6 +134,11 @@ export class ClusterSource {
     this.#options.onSnapshot(resources, problems)
   }
 
+  /** What may not be read, whether or not there was a snapshot yet: without all of it there is none. */
+  troubles(): readonly ClusterProblem[] {
+    return this.#reflectors().flatMap(({ collection, failing }) => refusalProblem(collection, failing) ?? [])
+  }
+
   #problems(): readonly ClusterProblem[] {
     const { left } = this.#secrets
     const tooMany = `Models name more than ${MAX_REFERENCED_SECRETS} Secrets. Not read: ${left.slice(0, 8).join(', ')}${left.length > 8 ? ', …' : ''}.`
@@ -141,7 +146,7 @@ export class ClusterSource {
     return [
       ...heldProblems('LlamaModel', this.#kinds.models.entries()),
       ...heldProblems('RoutingPolicy', this.#kinds.policies.entries()),
-      ...this.#reflectors().flatMap(({ collection, failing }) => refusalProblem(collection, failing) ?? []),
+      ...this.troubles(),
       ...(left.length > 0 ? [general(tooMany)] : []),
       ...(this.#issuers.problem === undefined ? [] : [general(noKeys)]),
     ]

@@ -9,7 +9,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { KubeClient, Query } from '../kube/client.ts'
 import type { ObjectKey } from '../resources/snapshot.ts'
-import { backoffMs } from './backoff.ts'
+import { type BackoffLimits, backoffMs } from './backoff.ts'
 import { takeCensuses, WENT_BACK } from './census.ts'
 import { type Collection, describe, pathOf, selectorsOf } from './collection.ts'
 import { wentBack } from './consistency.ts'
@@ -32,7 +32,8 @@ export interface ReflectorTiming {
   readonly censusAfterFailureMs: number
   /** Time for events that are on their way, before a difference counts. */
   readonly settleMs: number
-  readonly backoff: { readonly baseMs: number; readonly maxMs: number }
+  /** `answeredMaxMs`: where the server did answer, so that it is not the one in need of rest. */
+  readonly backoff: { readonly baseMs: number; readonly maxMs: number; readonly answeredMaxMs: number }
   /** A server's Retry-After counts up to here: a stale table is worse than one request more. */
   readonly maxRetryAfterMs: number
 }
@@ -44,7 +45,7 @@ export const REFLECTOR_TIMING: ReflectorTiming = {
   censusMs: 45_000,
   censusAfterFailureMs: 1000,
   settleMs: 2000,
-  backoff: { baseMs: 200, maxMs: 30_000 },
+  backoff: { baseMs: 200, maxMs: 30_000, answeredMaxMs: 5000 },
   maxRetryAfterMs: 60_000,
 }
 
@@ -139,8 +140,7 @@ export class Reflector<T> implements ReflectorState {
       const end = await this.#session()
       if (signal.aborted) return
       if (end.relist) this.#resourceVersion = undefined
-      if (end.reason === 'ended' && performance.now() - startedAt > SHORT_MS) this.#failures = 0
-      else this.#failures += 1
+      this.#failures = isHealthy(end, performance.now() - startedAt) ? 0 : this.#failures + 1
       await this.#pause(end)
     }
   }
@@ -149,7 +149,7 @@ export class Reflector<T> implements ReflectorState {
     const { timing, onRecord } = this.#options
     if (end.reason !== 'ended') this.#failing = end
     const asked = Math.min(end.retryAfterMs ?? 0, timing.maxRetryAfterMs)
-    const own = this.#failures === 0 ? 0 : backoffMs(asked > 0 ? 1 : this.#failures, this.#dice(), timing.backoff)
+    const own = backoffMs(asked > 0 ? 1 : this.#failures, this.#dice(), limits(end, timing.backoff))
     this.#wake = new AbortController()
     onRecord({ what: 'restart', end, waitMs: asked + own })
     await sleep(asked + own, undefined, { signal: AbortSignal.any([this.#closing.signal, this.#wake.signal]) }).catch(() => undefined)
@@ -276,6 +276,16 @@ export class Reflector<T> implements ReflectorState {
   #heard(): void {
     this.#heardAtMs = performance.now()
   }
+}
+
+/** A watch that ended as it should, or one that a census ended, which had been well for a second at least. */
+function isHealthy({ reason }: SessionEnd, lastedMs: number): boolean {
+  return lastedMs > SHORT_MS && (reason === 'ended' || reason === 'diverged' || reason === 'went back')
+}
+
+function limits({ reason }: SessionEnd, { baseMs, maxMs, answeredMaxMs }: ReflectorTiming['backoff']): BackoffLimits {
+  const tired = reason === 'unreachable' || reason === 'throttled' || reason === 'refused' || reason === 'bug'
+  return { baseMs, maxMs: tired ? maxMs : Math.min(maxMs, answeredMaxMs) }
 }
 
 class StreamedList {
