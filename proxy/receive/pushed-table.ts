@@ -202,7 +202,7 @@ export class PushedTable {
   }
 
   #note(errors: readonly FrameError[]): void {
-    this.#refused += errors.length
+    this.#refused += new Set(errors.map(({ kind, ref }) => `${kind} ${ref}`)).size
     const shown = errors
       .slice(0, 20)
       .map(({ kind, ref, pointer, message }) => `${kind ?? ''} ${ref ?? 'table'} ${pointer}: ${message}`.trim())
