@@ -27,7 +27,7 @@ export class AddressPolicy {
   readonly #flags: Lists
   readonly #resolve: Resolve
   #table: Lists
-  #rules = ''
+  #rules = 'null'
   #privateDenied = false
   /** Host → private addresses that the table vouches for. */
   #vouched: ReadonlyMap<string, ReadonlySet<string>> = new Map()
