@@ -221,7 +221,7 @@ export class PushServer {
   }
 
   #refuse(socket: Duplex, refusal: Refusal): void {
-    this.#events.onRefused({ code: refusal.code })
+    this.#events.onRefused(refusal)
     answer(socket, STATUS[refusal.code], refusal)
   }
 

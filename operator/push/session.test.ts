@@ -149,6 +149,17 @@ test('anything before hello breaks the protocol, and a frame of a later version 
   assert.deepEqual(await proxy.closed, { code: CLOSE.protocol, reason: 'heartbeat before hello' })
 })
 
+test('a sidecar that lists more than it was ever sent is sent away', async (t) => {
+  const running = await startPush(t, { table: TABLE })
+  const proxy = await running.dial('team-a')
+  proxy.hello({ mode: 'Sidecar' })
+  await proxy.nextOf('welcome')
+  await proxy.nextOf('sendHave')
+  const entries = Array.from({ length: 11_000 }, (_, i) => ['model', `team-a/m${i}`, 'a'.repeat(32)] as const)
+  proxy.send({ type: 'have', entries, last: false })
+  assert.equal((await proxy.closed).code, CLOSE.protocol)
+})
+
 test('a proxy that reads no table of ours is sent away', async (t) => {
   const running = await startPush(t)
   const proxy = await running.dial('gateway')

@@ -64,9 +64,12 @@ type Phase =
 /** Of one stream, before it counts as broken. */
 const MAX_MISMATCHES = 3
 const MAX_STALE_ANSWERS = 10
-const MAX_ENTRIES_HELD = 500_000
+/** What a proxy may list: nobody holds many times the entries that it is to have. */
+const maxHeld = (target: Target | undefined): number => 10_000 + 4 * (target?.view.entries.size ?? 0)
 const MAX_EPOCH = Number.MAX_SAFE_INTEGER - 1_000_000
 const RETRY_TOKEN_MS = 5_000
+/** A tick is a quarter of a heartbeat: better one early than one late. */
+const HEARTBEAT_PART = 0.75
 
 /**
  * One connected proxy. hello → welcome → what does it hold? → change … commit → ack → the next commit, made from the newest state then.
@@ -168,7 +171,7 @@ export class Session {
     if (this.#identity.expiresAtMs <= nowMs) return this.close(CLOSE.unauthenticated, 'the token has expired')
     if (this.#phase.name === 'committed' && nowMs - this.#phase.sinceMs >= deadAfterMs) this.#overtake(this.#phase.commit)
     if (this.#newToken !== undefined && this.#newToken.dueAtMs <= nowMs) this.#verify(this.#newToken.token)
-    if (nowMs - this.#sentAtMs >= heartbeatMs && !this.#isFull()) this.#write({ type: 'heartbeat' })
+    if (nowMs - this.#sentAtMs >= heartbeatMs * HEARTBEAT_PART && !this.#isFull()) this.#write({ type: 'heartbeat' })
   }
 
   /** Tells it why it has to go, and closes. */
@@ -260,7 +263,8 @@ export class Session {
   #have({ entries, last }: ProxyFrame & { type: 'have' }): void {
     if (this.#phase.name !== 'listing') return
     const { held } = this.#phase
-    if (held.size + entries.length > MAX_ENTRIES_HELD) return this.#broken('more entries than any table has')
+    const target = this.#owner.target(this.#mode, this.#identity.namespace)
+    if (this.#mode === 'Sidecar' && held.size + entries.length > maxHeld(target)) return this.#broken('more entries than it was ever sent')
     for (const [kind, key, version] of entries) held.set(entryId(kind, key), { kind, key, version })
     this.#phase.sinceMs = this.#owner.now()
     if (!last) return

@@ -2,7 +2,7 @@ import { CLOSE, DEAD_AFTER_MS, HEARTBEAT_MS, type ProxyMode } from '../../proxy/
 import type { Ref, RoutingTable } from '../../proxy/routing-table/v1.ts'
 import { ChangeWriter, type Held } from './changes.ts'
 import { entryId, nextPublication, type Published, type View } from './entries.ts'
-import type { Authenticate, Refusal, RefusalCode, Verdict } from './identity.ts'
+import type { Authenticate, Refusal, Verdict } from './identity.ts'
 import { type GatewayStanding, type ObjectName, type Programming, programmingOf } from './programming.ts'
 import { type EndpointVotes, type ReportFrame, type Usage, UsageTotals, votesOf } from './proxy-report.ts'
 import type { Session, SessionLimits, SessionOwner, Target } from './session.ts'
@@ -42,7 +42,7 @@ export interface PushEvents {
   /** A proxy serves a change; `ms` since its resources were read. */
   readonly onAck: (ack: { readonly mode: ProxyMode; readonly ms: number }) => void
   readonly onNack: (nack: { readonly mode: ProxyMode; readonly proxy: string; readonly reason: string }) => void
-  readonly onRefused: (refusal: { readonly code: RefusalCode }) => void
+  readonly onRefused: (refusal: Refusal) => void
   /** The table, or one entry of it, has more bytes than may travel; undefined = it fits again. */
   readonly onTooLarge: (bytes: number | undefined) => void
 }
@@ -208,11 +208,11 @@ export class Sessions implements SessionOwner {
   }
 
   verify(token: string): Promise<Verdict> {
-    return this.#options.authenticate(token, this.#closing.signal)
+    return this.#options.authenticate(token, AbortSignal.any([this.#closing.signal, AbortSignal.timeout(VERIFY_TIMEOUT_MS)]))
   }
 
-  refused({ code }: Refusal): void {
-    this.#events.onRefused({ code })
+  refused(refusal: Refusal): void {
+    this.#events.onRefused(refusal)
   }
 
   pushed({ mode }: Session, bytes: number): void {
@@ -297,6 +297,7 @@ export class Sessions implements SessionOwner {
 }
 
 const CONFIRM_RETRY_MS = 2_000
+const VERIFY_TIMEOUT_MS = 10_000
 
 const nameOf = ({ identity }: Session): string => `${identity.namespace}/${identity.pod}`
 
