@@ -19,6 +19,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     says: 'the proxy alone, from a routing table',
     run: async (argv) => (await import('../proxy/main.ts')).runProxy(argv, process.env),
   },
+  operator: {
+    says: 'watches LlamaModels and RoutingPolicies in a cluster and pushes routing tables to proxies',
+    run: async (argv) => (await import('./operator.ts')).runOperator(argv, process.env),
+  },
   check: { says: 'checks YAML files as the cluster would', run: async (argv) => (await import('./check-command.ts')).runCheck(argv) },
   explain: {
     says: 'says where a request would go and why, without sending it',

@@ -15,7 +15,7 @@ export interface Flag {
   readonly help: string
 }
 
-const flag = (name: string, value: string, fallback: string | undefined, help: string): Flag => ({
+export const flag = (name: string, value: string, fallback: string | undefined, help: string): Flag => ({
   name,
   value,
   help,
@@ -117,22 +117,18 @@ export interface ProxyConfig {
 /** Throws UsageError on the first value that makes no sense. */
 export function proxyConfig(values: FlagValues): ProxyConfig {
   const text = (name: string): string => values.get(name) ?? ''
-  const list = (name: string): string[] =>
-    text(name)
-      .split(',')
-      .filter((part) => part !== '')
   return {
     host: text('host'),
-    port: whole('port', text('port'), 65_535),
-    adminPort: whole('admin-port', text('admin-port'), 65_535),
-    metricsPort: values.has('metrics-port') ? whole('metrics-port', text('metrics-port'), 65_535) : undefined,
-    logLevel: oneOf('log-level', text('log-level'), LOG_LEVELS),
-    auth: values.has('auth') ? oneOf('auth', text('auth'), AUTH_MODES) : undefined,
+    port: wholeValue(values, 'port', 65_535),
+    adminPort: wholeValue(values, 'admin-port', 65_535),
+    metricsPort: values.has('metrics-port') ? wholeValue(values, 'metrics-port', 65_535) : undefined,
+    logLevel: oneOfValue(values, 'log-level', LOG_LEVELS),
+    auth: values.has('auth') ? oneOfValue(values, 'auth', AUTH_MODES) : undefined,
     anonymousNamespace: text('anonymous-namespace'),
-    maxBodyBytes: whole('max-body-bytes', text('max-body-bytes'), 512 * 1024 * 1024),
+    maxBodyBytes: wholeValue(values, 'max-body-bytes', 512 * 1024 * 1024),
     bodyTimeoutMs: durationMs('body-timeout', text('body-timeout')),
-    allowAddresses: list('allow-addresses'),
-    denyAddresses: list('deny-addresses'),
+    allowAddresses: listValue(values, 'allow-addresses'),
+    denyAddresses: listValue(values, 'deny-addresses'),
     drainDelayMs: durationMs('drain-delay', text('drain-delay')),
     shutdownGraceMs: durationMs('shutdown-grace', text('shutdown-grace')),
   }
@@ -160,7 +156,7 @@ export function pushConfig(values: FlagValues): PushConfig | undefined {
     operators,
     caFile: values.get('operator-ca'),
     tokenFile: values.get('operator-token'),
-    mode: oneOf('mode', values.get('mode') ?? '', PROXY_MODES),
+    mode: oneOfValue(values, 'mode', PROXY_MODES),
     clientTokenFile: values.get('client-token'),
     lastKnownGood: values.get('last-known-good'),
     keysGoodForMs: durationMs('last-known-good-max-age', values.get('last-known-good-max-age') ?? ''),
@@ -180,13 +176,22 @@ function operatorUrl(text: string): URL {
   return url
 }
 
-function whole(name: string, text: string, max: number): number {
+/** "a,b" as its parts; none for "". */
+export function listValue(values: FlagValues, name: string): readonly string[] {
+  return (values.get(name) ?? '').split(',').filter((part) => part !== '')
+}
+
+/** Throws UsageError. */
+export function wholeValue(values: FlagValues, name: string, max: number): number {
+  const text = values.get(name) ?? ''
   const value = Number(text)
   if (!/^[0-9]{1,12}$/.test(text) || value > max) throw new UsageError(`--${name} must be a whole number of at most ${max}, not "${text}".`)
   return value
 }
 
-function oneOf<T extends string>(name: string, text: string, values: readonly T[]): T {
+/** Throws UsageError. */
+export function oneOfValue<T extends string>(given: FlagValues, name: string, values: readonly T[]): T {
+  const text = given.get(name) ?? ''
   const found = values.find((value) => value.toLowerCase() === text.toLowerCase())
   if (found === undefined) throw new UsageError(`--${name} must be one of ${values.join(', ')}, not "${text}".`)
   return found

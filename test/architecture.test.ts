@@ -88,7 +88,26 @@ const ROWS: Readonly<Record<string, Row>> = {
   'operator/report': {
     imports: ['operator/resources', 'operator/validate', 'operator/translate', 'operator/kube', 'operator/queue', 'proxy/routing-table'],
   },
-  'operator/account': { imports: ['operator/kube', 'operator/queue', 'proxy/routing-table'], packages: ['prom-client'] },
+  'operator/account': { imports: ['operator/kube', 'operator/queue', 'operator/watch', 'proxy/routing-table'], packages: ['prom-client'] },
+  'operator/workloads': { pure: true, imports: [] },
+  'operator/serve': { imports: [], packages: ['express'] },
+  'operator/config.ts': { pure: true, imports: ['operator/resources'] },
+  'operator/term.ts': { imports: ['operator/config.ts', 'operator/lead', 'operator/push'] },
+  'operator/main.ts': {
+    imports: [
+      'operator/account',
+      'operator/config.ts',
+      'operator/kube',
+      'operator/lead',
+      'operator/push',
+      'operator/report',
+      'operator/resources',
+      'operator/serve',
+      'operator/term.ts',
+      'operator/translate',
+      'operator/watch',
+    ],
+  },
 }
 
 /** The commands wire both halves; only they may. `make demo` is the one that needs what fetches and starts a real engine. */

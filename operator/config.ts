@@ -1,0 +1,33 @@
+/** What an operator is told at its start, parsed. The command line makes it (`cli/operator.ts`); nothing here reads flags or the environment. */
+import type { AddressSettings } from './resources/snapshot.ts'
+
+export interface OperatorConfig {
+  /** Where the operator runs: its Leases, its CA. */
+  readonly namespace: string
+  /** Of this process alone: "pod name_uuid". */
+  readonly identity: string
+  /** Name of the leader Lease; with the namespace it is the install's name. */
+  readonly install: string
+  readonly namespaces: 'all' | readonly string[]
+  /** "namespace/name" of the accounts whose proxies are gateways. */
+  readonly gatewayServiceAccounts: readonly string[]
+  readonly host: string
+  readonly pushPort: number
+  readonly metricsPort: number
+  /** On loopback only. */
+  readonly adminPort: number
+  /** DNS names and addresses under which proxies dial this replica. */
+  readonly pushNames: readonly string[]
+  /** Where proxies reach this replica, told to those who ask a standby. */
+  readonly address?: string
+  /** Namespaces that get the push's CA bundle besides the operator's own. */
+  readonly bundleNamespaces: readonly string[]
+  /** Where sidecars reach backends that need a credential. */
+  readonly gatewayUrl?: string
+  readonly addresses: AddressSettings
+}
+
+/** The part of a structured logger that an operator uses. */
+export type Log = Readonly<
+  Record<'debug' | 'info' | 'warn' | 'error', (message: string, fields?: Readonly<Record<string, unknown>>) => void>
+>

@@ -1,0 +1,303 @@
+/**
+ * The operator, wiring only: watch → translate → push, and who may do it. Every replica watches and translates, so that one that takes over
+ * starts warm; only the leader takes proxies and writes. Owner: `cli/operator.ts`; `start()` once, `close()` once.
+ */
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { OperatorMetrics } from './account/metrics.ts'
+import type { Log, OperatorConfig } from './config.ts'
+import type { KubeClient } from './kube/client.ts'
+import { reviewToken } from './kube/token-review.ts'
+import { Election } from './lead/election.ts'
+import { type KnownPod, makeAuthenticate } from './push/authenticate.ts'
+import { PushCertificates } from './push/certificates.ts'
+import type { Authenticate } from './push/identity.ts'
+import { PushServer } from './push/server.ts'
+import type { Resources } from './resources/snapshot.ts'
+import { adminApp, type HealthChecks, metricsApp } from './serve/health.ts'
+import { Term } from './term.ts'
+import { makeTranslator, type Translation } from './translate/translator.ts'
+import { ClusterSource } from './watch/cluster.ts'
+import type { ClusterProblem } from './watch/cluster-problem.ts'
+
+export interface OperatorOptions {
+  readonly config: OperatorConfig
+  readonly client: KubeClient
+  readonly metrics: OperatorMetrics
+  readonly log: Log
+}
+
+export interface OperatorPorts {
+  readonly push: number
+  readonly metrics: number
+  readonly admin: number
+}
+
+/** How often a standby tells its server who leads now. */
+const LEADER_LOOK_MS = 1_000
+/** A watch that the API server has not spoken on for this long, though it is reachable, is stuck: the process is to be started again. */
+const STUCK_MS = 10 * 60_000
+
+export class Operator {
+  readonly #options: OperatorOptions
+  readonly #source: ClusterSource
+  readonly #election: Election
+  readonly #push: PushServer
+  readonly #certificates: PushCertificates
+  readonly #translate = makeTranslator()
+  readonly #metricsServer: Server
+  readonly #adminServer: Server
+  readonly #closing = new AbortController()
+  #certificatesRunning: Promise<void> = Promise.resolve()
+  #looking: NodeJS.Timeout | undefined
+  #term: Term | undefined
+  #closedTerms: Promise<unknown> = Promise.resolve()
+  #resources: Resources | undefined
+  #translation: Translation | undefined
+  #problems: readonly ClusterProblem[] = []
+  #hasCertificate = false
+  #isTooLarge: number | undefined
+
+  constructor(options: OperatorOptions) {
+    this.#options = options
+    const { config, client, metrics, log } = options
+    this.#source = new ClusterSource({
+      client,
+      namespaces: config.namespaces,
+      settings: { builtInAuto: false, addresses: config.addresses },
+      onSnapshot: (resources, problems) => this.#take(resources, problems),
+      onRecord: (collection, record) => metrics.watch(collection, record),
+    })
+    this.#election = new Election({
+      client,
+      lease: { namespace: config.namespace, name: config.install },
+      identity: config.identity,
+      ...(config.address !== undefined && { address: config.address }),
+      onChange: (isLeader) => this.#leadershipChanged(isLeader),
+      onError: (error) => log.warn('the leader Lease could not be read or written; it is tried again', { error: String(error) }),
+    })
+    this.#push = new PushServer({
+      authenticate: this.#authenticate(),
+      confirmLeadership: () => this.#election.confirm(),
+      ...(config.gatewayUrl !== undefined && { gateway: { url: config.gatewayUrl } }),
+      events: {
+        onFacts: () => this.#report(),
+        onStaleEpoch: (have) => this.#raise(have),
+        onPush: (push) => metrics.pushed(push),
+        onAck: (ack) => metrics.acked(ack),
+        onNack: (nack) => {
+          metrics.nacked(nack)
+          log.warn('a proxy could not apply a change', { ...nack })
+        },
+        onRefused: ({ code }) => {
+          metrics.refused(code)
+          log.warn('a proxy was refused', { code })
+        },
+        onTooLarge: (bytes) => this.#tooLarge(bytes),
+      },
+    })
+    this.#certificates = new PushCertificates({
+      client,
+      namespace: config.namespace,
+      bundleNamespaces: () => config.bundleNamespaces,
+      names: config.pushNames,
+      onCertificate: (certificate) => {
+        this.#push.setCertificate(certificate)
+        this.#hasCertificate = true
+      },
+      onProblem: ({ what, error }) => log.warn(`could not ${what}; it is tried again`, { error: String(error) }),
+    })
+    this.#metricsServer = createServer(
+      metricsApp({ checks: this.#checks(), metrics: () => metrics.text(), metricsType: metrics.contentType }),
+    )
+    this.#adminServer = createServer(adminApp(() => this.#state()))
+  }
+
+  /** Opens every port, then begins to watch. Rejects if a port cannot be had. */
+  async start(): Promise<OperatorPorts> {
+    const { config } = this.#options
+    const ports = {
+      push: await this.#push.listen(config.pushPort, config.host),
+      metrics: await listen(this.#metricsServer, config.metricsPort, config.host),
+      admin: await listen(this.#adminServer, config.adminPort, '127.0.0.1'),
+    }
+    this.#source.start()
+    this.#election.start()
+    this.#certificatesRunning = this.#certificates.run(() => this.#election.isLeader, this.#closing.signal)
+    this.#looking = setInterval(() => this.#tellWhoLeads(), LEADER_LOOK_MS)
+    return ports
+  }
+
+  /** Work ends, the Lease is let go of, then proxies are sent to the next leader. */
+  async close(): Promise<void> {
+    this.#closing.abort()
+    clearInterval(this.#looking)
+    await this.#term?.close()
+    await this.#election.close()
+    await this.#push.close()
+    await this.#source.close()
+    await this.#certificatesRunning
+    await this.#closedTerms
+    for (const server of [this.#metricsServer, this.#adminServer]) {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    }
+    await this.#options.client.close()
+  }
+
+  #take(resources: Resources, problems: readonly ClusterProblem[]): void {
+    const { metrics, log } = this.#options
+    const startedAt = performance.now()
+    this.#resources = resources
+    this.#tellProblems(problems)
+    this.#translation = this.#translate(resources, { epoch: 0, seq: 0 })
+    metrics.translated(performance.now() - startedAt)
+    const result = this.#push.publish(this.#translation.table, Date.now())
+    log.debug('snapshot translated', { result, models: resources.models.size })
+    this.#term?.setNamespaces(this.#scopeNamespaces())
+    if (this.#term === undefined && this.#election.isLeader) this.#beginTerm()
+    this.#report()
+  }
+
+  /** Each is logged once, when it appears. */
+  #tellProblems(problems: readonly ClusterProblem[]): void {
+    const told = new Set(this.#problems.map((problem) => JSON.stringify(problem)))
+    this.#problems = problems
+    for (const problem of problems)
+      if (!told.has(JSON.stringify(problem))) this.#options.log.warn(problem.message, { object: problem.object, at: problem.at })
+  }
+
+  #leadershipChanged(isLeader: boolean): void {
+    const { metrics, log } = this.#options
+    metrics.leads(isLeader)
+    log.info(isLeader ? 'this replica has the Lease' : 'this replica has lost the Lease')
+    if (isLeader) this.#beginTerm()
+    else this.#endTerm()
+  }
+
+  /** A term begins with a table: a leader that has not read the cluster yet would have nothing true to say. */
+  #beginTerm(): void {
+    if (this.#resources === undefined || this.#term !== undefined || this.#closing.signal.aborted) return
+    const { config, client, log } = this.#options
+    this.#term = new Term(
+      {
+        election: this.#election,
+        push: this.#push,
+        scope: { client, installation: `${config.namespace}/${config.install}` },
+        ...(config.address !== undefined && { address: config.address }),
+        log,
+        onLead: (epoch) => {
+          log.info('leading', { epoch })
+          this.#report()
+        },
+      },
+      this.#scopeNamespaces(),
+    )
+    this.#term.start()
+  }
+
+  #endTerm(): void {
+    this.#push.setLeading(false, this.#election.leader?.address)
+    const ending = this.#term?.close()
+    this.#term = undefined
+    this.#closedTerms = Promise.all([this.#closedTerms, ending])
+  }
+
+  #raise(have: number): void {
+    this.#term
+      ?.raise(have)
+      .catch((error: unknown) => this.#options.log.warn('the epoch could not be raised; proxies ask again', { error: String(error) }))
+  }
+
+  /** docs/adr/0007-scope-leases.md */
+  #scopeNamespaces(): ReadonlySet<string> {
+    const { namespaces } = this.#options.config
+    if (namespaces !== 'all') return new Set(namespaces)
+    const { models, policies } = this.#resources ?? { models: new Map(), policies: new Map() }
+    return new Set([...models.keys(), ...policies.keys()].map((key: string) => key.slice(0, key.indexOf('/'))))
+  }
+
+  #tellWhoLeads(): void {
+    const { metrics } = this.#options
+    if (!this.#election.isLeader) this.#push.setLeading(false, this.#election.leader?.address)
+    metrics.connected(this.#push.counts())
+  }
+
+  #tooLarge(bytes: number | undefined): void {
+    if (bytes !== undefined && this.#isTooLarge === undefined)
+      this.#options.log.error('the routing table is larger than may travel; proxies keep the last one', { bytes })
+    this.#isTooLarge = bytes
+    this.#report()
+  }
+
+  #report(): void {
+    // The status writer comes in here.
+  }
+
+  #authenticate(): Authenticate {
+    const { config, client } = this.#options
+    return makeAuthenticate({
+      gatewayServiceAccounts: config.gatewayServiceAccounts,
+      servesNamespace: (namespace) =>
+        config.namespaces === 'all' || config.namespaces.includes(namespace) || namespace === config.namespace,
+      podOf: (namespace, name) => this.#podOf(namespace, name),
+      check:
+        config.namespaces === 'all'
+          ? { by: 'TokenReview', review: (token, audience, signal) => reviewToken(client, token, [audience], { signal }) }
+          : { by: 'Keys', issuers: () => this.#resources?.tokenIssuers ?? [] },
+    })
+  }
+
+  #podOf(namespace: string, name: string): KnownPod {
+    const { namespaces } = this.#options.config
+    if (namespaces !== 'all' && !namespaces.includes(namespace)) return 'unwatched'
+    const pod = this.#resources?.pods.get(`${namespace}/${name}`)
+    return pod === undefined ? undefined : { uid: pod.uid, isOver: pod.phase === 'Succeeded' || pod.phase === 'Failed' }
+  }
+
+  #checks(): HealthChecks {
+    return {
+      notLiveBecause: () => {
+        const stuck = this.#source.health().find(({ quietMs, failing }) => quietMs > STUCK_MS && failing === undefined)
+        return stuck === undefined ? undefined : `nothing heard of ${stuck.collection.resource} for ${Math.round(stuck.quietMs / 1000)} s`
+      },
+      notReadyBecause: () => {
+        if (this.#closing.signal.aborted) return 'shutting down'
+        if (!this.#source.synced) return 'not all of the cluster has been read yet'
+        return this.#hasCertificate ? undefined : 'no certificate for the push yet'
+      },
+      started: () => this.#source.synced,
+    }
+  }
+
+  #state(): unknown {
+    const { config } = this.#options
+    return {
+      install: `${config.namespace}/${config.install}`,
+      identity: config.identity,
+      leads: this.#term?.epoch !== undefined,
+      leader: this.#election.leader?.identity,
+      epoch: this.#term?.epoch,
+      notLeadingBecause: this.#term?.refusedBecause,
+      proxies: this.#push.counts(),
+      problems: [...this.#problems, ...(this.#translation?.problems ?? [])],
+      programming: Object.fromEntries(this.#push.programming()),
+      endpoints: (this.#translation?.table.endpointSets ?? []).flatMap(({ model, backend, endpoints }) =>
+        endpoints.map(({ id, origin }) => ({ model, backend, id, origin, ...this.#push.reports().get(id) })),
+      ),
+      usage: Object.fromEntries(this.#push.usage()),
+    }
+  }
+}
+
+function listen(server: Server, port: number, host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, () => {
+      server.off('error', reject)
+      resolve(portOf(server.address()))
+    })
+  })
+}
+
+const portOf = (address: AddressInfo | string | null): number => (address === null || typeof address === 'string' ? 0 : address.port)
