@@ -7,6 +7,7 @@ import { ScriptedProxy } from '../../test/support/scripted-proxy.ts'
 import { oneModel } from '../../test/support/table.ts'
 import { makeAuthority, signServer } from './certificate-authority.ts'
 import { type RefusalCode, refused } from './identity.ts'
+import { PushServer } from './server.ts'
 
 const STATUS: Readonly<Record<Exclude<RefusalCode, 'not_a_gateway'>, number>> = {
   no_token: 401,
@@ -112,4 +113,17 @@ test('a renewed certificate is for new connections, and drops none', async (t) =
   await assert.rejects(ScriptedProxy.dial({ ...dialling, token: 'gateway-3' }), /signature|self-signed|issuer|certificate/)
   server.publish(oneModel('llama', 'http://10.0.0.2:8000'), Date.now())
   await proxy.follow()
+})
+
+test('before it has a certificate nobody is let in; then everybody is', async (t) => {
+  const server = new PushServer({ authenticate: verdictOf, confirmLeadership: async () => true })
+  t.after(() => server.close())
+  const port = await server.listen(0, '127.0.0.1')
+  server.setLeading(true)
+  const authority = await makeAuthority(Date.now())
+  const dialling = { port, ca: authority.cert, token: 'gateway' }
+  await assert.rejects(ScriptedProxy.dial(dialling))
+  server.setCertificate(await signServer(authority, ['127.0.0.1'], Date.now()))
+  const proxy = await ScriptedProxy.dial(dialling)
+  t.after(() => proxy.close())
 })
