@@ -221,8 +221,9 @@ function versionOf(crd: unknown): Record<string, unknown> {
   return version
 }
 
+/** metadata is Kubernetes' own: a CRD in which it has a description is refused. */
 function undescribed(node: unknown, path: string): string[] {
-  if (!isFields(node)) return []
+  if (!isFields(node) || path === '.metadata') return []
   const schema = isFields(node['openAPIV3Schema']) ? node['openAPIV3Schema'] : node
   const own = typeof schema['description'] === 'string' && schema['description'].endsWith('.') ? [] : [path]
   const fields = isFields(schema['properties'])
