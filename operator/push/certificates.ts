@@ -71,6 +71,10 @@ export interface PushCertificatesOptions {
 const FIELD_MANAGER = 'llama-swap'
 const CHECK_EVERY_MS = 60_000
 const RETRY_MS = 5_000
+const NONE_YET_MS = 500
+
+/** `found`: an authority; undefined = nobody could say. */
+const pauseMs = (found: boolean | undefined): number => (found === undefined ? RETRY_MS : found ? CHECK_EVERY_MS : NONE_YET_MS)
 
 interface Stored {
   readonly authorities: Authorities | undefined
@@ -93,13 +97,13 @@ export class PushCertificates {
     this.#options = options
   }
 
-  /** Looks now and every minute until `signal`; earlier after a failure. */
+  /** Looks now and every minute until `signal`; earlier after a failure, and while there is no authority. */
   async run(leads: () => boolean, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const done = await this.look(leads(), signal).catch((error: unknown) =>
+      const found = await this.look(leads(), signal).catch((error: unknown) =>
         this.#problem('look after the certificates of the push', error),
       )
-      await wait(done === true ? CHECK_EVERY_MS : RETRY_MS, undefined, { signal, ref: false }).catch(() => undefined)
+      await wait(pauseMs(found), undefined, { signal, ref: false }).catch(() => undefined)
     }
   }
 
@@ -187,8 +191,9 @@ export class PushCertificates {
     return (this.#options.clock ?? Date.now)()
   }
 
-  #problem(what: string, error: unknown): void {
+  #problem(what: string, error: unknown): undefined {
     this.#options.onProblem({ what, error })
+    return undefined
   }
 }
 

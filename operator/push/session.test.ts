@@ -30,6 +30,25 @@ test("a gateway's newer epoch raises the leader's, and everyone is welcomed agai
   assert.deepEqual([again.commit.epoch, again.set], [41, []])
 })
 
+test('the lead is told again while it has not raised the epoch', async (t) => {
+  const told: number[] = []
+  const limits = { heartbeatMs: 40, staleAgainMs: 100 }
+  const running = await startPush(t, { table: TABLE, limits, events: { onStaleEpoch: (have) => told.push(have) } })
+  const proxy = await running.dial('gateway')
+  proxy.hello({ epoch: 40 })
+  await proxy.nextOf('welcome')
+  proxy.send({ type: 'staleEpoch', have: 40 })
+  await until(() => told.length >= 2, 'it is told twice')
+  running.server.setEpoch(41)
+  const before = told.length
+  await proxy.nextOf('sendHave')
+  await proxy.nextOf('welcome')
+  await proxy.tellHeld()
+  await proxy.follow()
+  await wait(150)
+  assert.equal(told.length, before)
+})
+
 test('one who finds a commit stale is asked anew what it holds', async (t) => {
   const running = await startPush(t, { table: TABLE })
   const proxy = await running.synced('gateway')

@@ -18,6 +18,8 @@ export interface PushLimits extends SessionLimits {
   readonly goneGraceMs: number
   /** Between two `onFacts`. */
   readonly factsEveryMs: number
+  /** Between two `onStaleEpoch`, while the epoch has not been raised. */
+  readonly staleAgainMs: number
 }
 
 export const DEFAULT_LIMITS: PushLimits = {
@@ -29,13 +31,14 @@ export const DEFAULT_LIMITS: PushLimits = {
   maxHandshakes: 256,
   goneGraceMs: 10_000,
   factsEveryMs: 100,
+  staleAgainMs: 5_000,
 }
 
 /** For metrics, logs and the lead. None of them may throw. */
 export interface PushEvents {
   /** Something that statuses speak of has changed: `programming()` or `reports()` has news. */
   readonly onFacts: () => void
-  /** A gateway has seen a newer epoch: make sure of the Lease, raise the epoch above `have`, `setEpoch`. */
+  /** A gateway has seen a newer epoch: make sure of the Lease, raise the epoch above `have`, `setEpoch`. Told again until that is done. */
   readonly onStaleEpoch: (have: number) => void
   /** A commit and its changes have been written to one proxy. */
   readonly onPush: (push: { readonly mode: ProxyMode; readonly bytes: number }) => void
@@ -82,7 +85,8 @@ export class Sessions implements SessionOwner {
   readonly #ticker: NodeJS.Timeout
   #epoch: number | undefined
   #highestGatewayEpoch = 0
-  #toldStale = 0
+  /** What the lead was last told that a gateway has seen. */
+  #toldStale = { have: 0, atMs: 0 }
   #isTooLarge = false
   #confirming: Promise<boolean> | undefined
   #factsTimer: NodeJS.Timeout | undefined
@@ -135,7 +139,7 @@ export class Sessions implements SessionOwner {
   /** Undefined: nobody is greeted until there is one. */
   setEpoch(epoch: number | undefined): void {
     this.#epoch = epoch
-    this.#toldStale = 0
+    this.#toldStale = { have: 0, atMs: 0 }
     if (epoch !== undefined) for (const session of this.#all) session.welcome()
   }
 
@@ -202,8 +206,11 @@ export class Sessions implements SessionOwner {
       return
     }
     this.#hasSeen(have)
-    if (have <= this.#toldStale) return
-    this.#toldStale = have
+    if (have > this.#toldStale.have) this.#tellStale(have)
+  }
+
+  #tellStale(have: number): void {
+    this.#toldStale = { have, atMs: this.now() }
     this.#events.onStaleEpoch(have)
   }
 
@@ -280,6 +287,8 @@ export class Sessions implements SessionOwner {
   #tick(): void {
     const now = this.now()
     for (const session of this.#all) session.tick(now)
+    const { have, atMs } = this.#toldStale
+    if (have > 0 && now - atMs >= this.limits.staleAgainMs) this.#tellStale(have)
     for (const [proxy, { goneAtMs }] of this.#gone) {
       if (now - goneAtMs < this.limits.goneGraceMs) continue
       this.#gone.delete(proxy)
