@@ -47,6 +47,12 @@ const RELEASE_TIMEOUT_MS = 2000
 /** After the moment when a holder's time is up, at most. */
 const TAKE_SPREAD_MS = 200
 
+/** `epoch`: the number that is being written; 0 = none yet. One that somebody else has written meanwhile is given up. */
+interface EpochClaim {
+  readonly above: number
+  epoch: number
+}
+
 /** What a claim of an epoch fails with once somebody else may lead. */
 export class NotLeading extends Error {
   override readonly name = 'NotLeading'
@@ -148,9 +154,9 @@ export class Election {
     }
   }
 
-  async #attempt(epoch?: { readonly above: number }): Promise<Attempt> {
+  async #attempt(claim?: EpochClaim): Promise<Attempt> {
     this.#checkDeadline()
-    const annotate = (current: Lease['annotations']): Lease['annotations'] => this.#annotations(current, epoch?.above)
+    const annotate = (current: Lease['annotations']): Lease['annotations'] => this.#annotations(current, claim)
     const attempt = await this.#holder.attempt({ durationMs: this.#timing.leaseMs, annotate, ...this.#call() })
     this.#checkDeadline()
     if (!attempt.held) this.#stepDown()
@@ -159,8 +165,9 @@ export class Election {
   }
 
   async #claim(above: number): Promise<number> {
+    const claim: EpochClaim = { above, epoch: 0 }
     while (this.isLeader) {
-      const attempt = await this.#attempt({ above }).catch((error: unknown) => this.#rest(error))
+      const attempt = await this.#attempt(claim).catch((error: unknown) => this.#rest(error))
       if (attempt?.held !== true || !this.isLeader) continue
       this.#claimedEpoch = epochOf(attempt.annotations)
       return this.#claimedEpoch
@@ -176,11 +183,13 @@ export class Election {
   }
 
   /** Whatever is written, the highest epoch goes along: a Lease made anew has it too. */
-  #annotations(current: Lease['annotations'], above: number | undefined): Lease['annotations'] {
-    this.#highestEpoch = Math.max(this.#highestEpoch, epochOf(current))
+  #annotations(current: Lease['annotations'], claim: EpochClaim | undefined): Lease['annotations'] {
+    const written = epochOf(current)
+    this.#highestEpoch = Math.max(this.#highestEpoch, written)
+    if (claim !== undefined && claim.epoch <= written) claim.epoch = nextEpoch(Math.max(this.#highestEpoch, claim.above))
+    this.#highestEpoch = Math.max(this.#highestEpoch, claim?.epoch ?? 0)
     const { address } = this.#options
     const place = address === undefined ? {} : { [ADDRESS_ANNOTATION]: address }
-    if (above !== undefined) this.#highestEpoch = nextEpoch(Math.max(this.#highestEpoch, above))
     return this.#highestEpoch === 0 ? place : { ...place, [EPOCH_ANNOTATION]: String(this.#highestEpoch) }
   }
 

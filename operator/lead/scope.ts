@@ -28,7 +28,7 @@ export interface ScopeConflict {
 }
 
 export type ScopeState =
-  /** Not all namespaces have been asked for yet. */
+  /** Not all namespaces are held yet, and none is another's: no right to begin, and no reason to stop. */
   | { readonly may: 'unknown'; readonly message: string }
   | { readonly may: 'lead' }
   | { readonly may: 'not'; readonly conflicts: readonly ScopeConflict[]; readonly message: string }
