@@ -19,8 +19,8 @@ interface Claimer {
 /**
  * Gives each name to one object of its namespace. Models, aliases and virtual models of a namespace share one name space; two objects conflict for the
  * name they both claim and for nothing else, and the one that comes first (older, then namespace/name) has it. Objects of different
- * namespaces never conflict: a proxy resolves a name per client, own namespace first, then among those shared with it the first in the table,
- * which is therefore in the same order. Internal models claim nothing, as clients cannot name them.
+ * namespaces never conflict: a proxy resolves a name per client, own namespace first, then among those shared with it by the same order.
+ * Internal models claim nothing, as clients cannot name them.
  */
 export function claimNames(resources: Resources): Names {
   const claimers = [...[...resources.models.values()].map(modelClaims), ...[...resources.policies.values()].map(policyClaims)]
