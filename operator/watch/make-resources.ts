@@ -61,7 +61,14 @@ function readMetadata({ document, generation }: HeldObject): Metadata {
   const { labels = {}, annotations = {}, creationTimestamp } = object.metadata
   // Files that came out of a cluster carry their age; it counts here as it does there.
   const createdAtMs = creationTimestamp === undefined ? Number.NaN : Date.parse(creationTimestamp)
-  return { namespace, name, generation, labels, annotations, ...(Number.isFinite(createdAtMs) ? { createdAtMs: Math.max(0, createdAtMs) } : {}) }
+  return {
+    namespace,
+    name,
+    generation,
+    labels,
+    annotations,
+    ...(Number.isFinite(createdAtMs) ? { createdAtMs: Math.max(0, createdAtMs) } : {}),
+  }
 }
 
 interface SecretStores {
