@@ -42,6 +42,14 @@ test-data-plane: ## a real proxy process, model servers that misbehave, a real e
 	node scripts/fetch-engine.ts
 	node --test $(STRICT) $(DATA_PLANE)
 
+.PHONY: test-control-plane
+test-control-plane: ## operator and proxies on a real API server; FILES=… for some (Go, Linux; the first time minutes)
+	node test/support/control-plane/run-suite.ts $(FILES)
+
+.PHONY: control-plane
+control-plane: ## leave a control plane running, and say how kubectl gets there
+	node test/support/control-plane/stay.ts
+
 .PHONY: test-crds
 test-crds: ## the resource definitions against what they must take and refuse
 	node --test $(STRICT) test/crds.test.ts
