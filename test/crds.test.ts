@@ -1,11 +1,11 @@
 /**
  * The CRDs against what is said of them: cases of good and bad objects (`crds/accept`, `crds/reject`), the tables of bounds and rules in
- * /crds/README.md, and the files that are generated from them. The same cases are meant to be given to a real API server.
+ * /crds/README.md, and the files that are generated from them. test/control-plane/crds.test.ts gives the same cases to a real API server.
  */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
 import { load } from 'js-yaml'
@@ -14,39 +14,14 @@ import type { SchemaNode } from '../operator/resources/schema-node.ts'
 import { KINDS, type Kind, SCHEMAS } from '../operator/resources/schemas.generated.ts'
 import { isFields } from '../operator/validate/problem.ts'
 import { validateResource } from '../operator/validate/validate.ts'
-import { parseYaml } from '../operator/watch/yaml-text.ts'
+import { type Case, casesIn, documentOf } from './crds/cases.ts'
 import { readTables } from './crds/readme-tables.ts'
 import { boundsOf, nodesOf, rulesOf } from './crds/schema-facts.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 
-interface Case {
-  readonly path: string
-  readonly name: string
-  readonly text: string
-  /** From line 1 of a file in `reject`. */
-  readonly expected: string | undefined
-}
-
-function casesIn(folder: 'accept' | 'reject'): Case[] {
-  return readdirSync(join(import.meta.dirname, 'crds', folder)).map((file) => {
-    const path = join(import.meta.dirname, 'crds', folder, file)
-    const text = readFileSync(path, 'utf8')
-    return { path, name: basename(file, '.yaml'), text, expected: /^# expect: (.+)\n/.exec(text)?.[1] }
-  })
-}
-
 const accepted = casesIn('accept')
 const rejected = casesIn('reject')
-
-function documentOf({ text }: Case): unknown {
-  const { documents, problems } = parseYaml(text)
-  assert.deepEqual(problems, [])
-  const [document, ...others] = documents
-  assert.equal(others.length, 0, 'one object a file')
-  assert.deepEqual(document?.problems, [])
-  return document?.value
-}
 
 function problemsOf(one: Case): string[] {
   const validated = validateResource(documentOf(one))
