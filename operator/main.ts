@@ -64,6 +64,7 @@ export class Operator {
     this.#source = new ClusterSource({
       client,
       namespaces: config.namespaces,
+      podNamespaces: [config.namespace],
       settings: { builtInAuto: false, addresses: config.addresses },
       onSnapshot: (resources, problems) => this.#take(resources, problems),
       onRecord: (collection, record) => metrics.watch(collection, record),
@@ -89,9 +90,9 @@ export class Operator {
           metrics.nacked(nack)
           log.warn('a proxy could not apply a change', { ...nack })
         },
-        onRefused: ({ code }) => {
+        onRefused: ({ code, message }) => {
           metrics.refused(code)
-          log.warn('a proxy was refused', { code })
+          log.warn('a proxy was refused', { code, because: message })
         },
         onTooLarge: (bytes) => this.#tooLarge(bytes),
       },
@@ -250,7 +251,7 @@ export class Operator {
 
   #podOf(namespace: string, name: string): KnownPod {
     const { namespaces } = this.#options.config
-    if (namespaces !== 'all' && !namespaces.includes(namespace)) return 'unwatched'
+    if (namespaces !== 'all' && namespace !== this.#options.config.namespace && !namespaces.includes(namespace)) return 'unwatched'
     const pod = this.#resources?.pods.get(`${namespace}/${name}`)
     return pod === undefined ? undefined : { uid: pod.uid, isOver: pod.phase === 'Succeeded' || pod.phase === 'Failed' }
   }

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { ApiError } from '../kube/api-error.ts'
 import type { KubeClient } from '../kube/client.ts'
+import { isFields } from '../validate/problem.ts'
 import {
   BACKDATED_MS,
   CA_LIFE_MS,
@@ -178,9 +179,21 @@ export class PushCertificates {
 
   async #apply(namespace: string, bundle: string, signal: AbortSignal): Promise<void> {
     const path = `/api/v1/namespaces/${namespace}/configmaps/${PUSH_CA_NAME}`
+    if ((await this.#published(path, signal)) === bundle) return
     const metadata = { name: PUSH_CA_NAME, namespace, labels: LABELS }
     const body = { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { [BUNDLE_KEY]: bundle } }
     await this.#options.client.serverSideApply(path, body, { fieldManager: FIELD_MANAGER, force: true, signal })
+  }
+
+  /** Somebody may have changed or deleted it; at rest nothing is written. */
+  async #published(path: string, signal: AbortSignal): Promise<unknown> {
+    try {
+      const { data } = await this.#options.client.get(path, { signal })
+      return isFields(data) ? data[BUNDLE_KEY] : undefined
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return undefined
+      throw error
+    }
   }
 
   #secretsPath(): string {

@@ -41,10 +41,12 @@ export interface ClusterKinds {
 export interface ClusterKindsOptions {
   readonly settings: WatchSettings
   readonly namespaces: 'all' | readonly string[]
+  /** Where proxies' pods may be besides: the operator's own namespace. */
+  readonly podNamespaces: readonly string[]
   readonly onChange: (kind: keyof ClusterKinds, key: ObjectKey) => void
 }
 
-export function watchKinds({ settings, namespaces, onChange }: ClusterKindsOptions): ClusterKinds {
+export function watchKinds({ settings, namespaces, podNamespaces, onChange }: ClusterKindsOptions): ClusterKinds {
   const shared = (kind: keyof ClusterKinds) => ({ settings, namespaces, onChange: (key: ObjectKey): void => onChange(kind, key) })
   const selector = `${CLIENT_KEY_LABEL}=true`
   return {
@@ -61,7 +63,12 @@ export function watchKinds({ settings, namespaces, onChange }: ClusterKindsOptio
       kind: { group: 'discovery.k8s.io', version: 'v1', resource: 'endpointslices' },
       project: projectSlice,
     }),
-    pods: new WatchedKind({ ...shared('pods'), kind: { ...CORE, resource: 'pods' }, project: projectPod }),
+    pods: new WatchedKind({
+      ...shared('pods'),
+      namespaces: namespaces === 'all' ? 'all' : [...new Set([...namespaces, ...podNamespaces])],
+      kind: { ...CORE, resource: 'pods' },
+      project: projectPod,
+    }),
     namespaces:
       namespaces === 'all'
         ? new WatchedKind({ ...shared('namespaces'), kind: { ...CORE, resource: 'namespaces' }, project: projectNamespace })

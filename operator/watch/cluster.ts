@@ -22,6 +22,8 @@ import type { WatchSettings } from './watched-kind.ts'
 export interface ClusterSourceOptions {
   readonly client: KubeClient
   readonly namespaces: 'all' | readonly string[]
+  /** Whose pods are watched besides, as proxies run there. */
+  readonly podNamespaces?: readonly string[]
   readonly settings: Settings
   /** All that holds now, and all that is wrong now. Not called when neither changed. */
   readonly onSnapshot: (resources: Resources, problems: readonly ClusterProblem[]) => void
@@ -55,10 +57,10 @@ export class ClusterSource {
   #handed: { readonly resources: Resources; readonly problems: readonly ClusterProblem[] } | undefined
 
   constructor(options: ClusterSourceOptions) {
-    const { client, namespaces, settings, timing = REFLECTOR_TIMING } = options
+    const { client, namespaces, podNamespaces = [], settings, timing = REFLECTOR_TIMING } = options
     this.#options = options
     const watching: WatchSettings = { client, timing, onRecord: (collection, record) => this.#record(collection, record) }
-    this.#kinds = watchKinds({ settings: watching, namespaces, onChange: (kind, key) => this.#changed(kind, key) })
+    this.#kinds = watchKinds({ settings: watching, namespaces, podNamespaces, onChange: (kind, key) => this.#changed(kind, key) })
     this.#secrets = new ReferencedSecrets({ settings: watching, onChange: (key) => this.#changed('secrets', key) })
     this.#issuers = new IssuerKeys({ client, onChange: () => this.#routesSettle.poke() })
     this.#view = new ClusterView({ kinds: () => this.#kinds, secret: (key) => this.#secrets.get(key), settings, namespaces })

@@ -43,10 +43,12 @@ const SERVED: readonly Rule[] = [
   rule('coordination.k8s.io', ['leases'], ['get', 'create', 'update']),
 ]
 
-/** In its own namespace besides: the leader Lease, the push's CA and its bundle. */
+/** In its own namespace besides: the leader Lease, the push's CA and its bundle, and the gateways' pods. */
 const OWN: readonly Rule[] = [
   rule('coordination.k8s.io', ['leases'], ['get', 'create', 'update']),
-  rule('', ['secrets', 'configmaps'], ['get', 'create', 'update']),
+  rule('', ['secrets'], ['get', 'create', 'update']),
+  rule('', ['configmaps'], ['get', 'create', 'patch']),
+  rule('', ['pods'], READ),
 ]
 
 /** Only a cluster-wide install: namespaces by label, and tokens asked of the API server. */
