@@ -38,6 +38,8 @@ const LEADER_LOOK_MS = 1_000
 /** A watch that the API server has not spoken on for this long, though it is reachable, is stuck: the process is to be started again. */
 const STUCK_MS = 10 * 60_000
 
+const NO_OBJECTS: Pick<Resources, 'models' | 'policies' | 'clientKeys'> = { models: new Map(), policies: new Map(), clientKeys: new Map() }
+
 export class Operator {
   readonly #options: OperatorOptions
   readonly #source: ClusterSource
@@ -212,10 +214,11 @@ export class Operator {
 
   /** docs/adr/0007-scope-leases.md */
   #scopeNamespaces(): ReadonlySet<string> {
-    const { namespaces } = this.#options.config
+    const { namespaces, namespace } = this.#options.config
     if (namespaces !== 'all') return new Set(namespaces)
-    const { models, policies } = this.#resources ?? { models: new Map(), policies: new Map() }
-    return new Set([...models.keys(), ...policies.keys()].map((key: string) => key.slice(0, key.indexOf('/'))))
+    const { models, policies, clientKeys } = this.#resources ?? NO_OBJECTS
+    const keys = [models, policies, clientKeys].flatMap((kind) => [...kind.keys()])
+    return new Set([namespace, 'default', ...keys.map((key) => key.slice(0, key.indexOf('/')))])
   }
 
   #tellWhoLeads(): void {
