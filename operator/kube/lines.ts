@@ -1,4 +1,8 @@
+import { setImmediate as turn } from 'node:timers/promises'
+
 const NEW_LINE = 0x0a
+/** A stream that has much to give would else keep everything else waiting for hundreds of milliseconds. */
+const LINES_PER_TURN = 50
 
 /**
  * Cuts bytes into lines, without their line breaks. A last line without a break is given too: who reads it finds it cut. Throws a RangeError
@@ -7,9 +11,12 @@ const NEW_LINE = 0x0a
 export async function* linesOf(bytes: AsyncIterable<Uint8Array>, maxBytes: number): AsyncGenerator<string, void> {
   let held: Uint8Array[] = []
   let heldBytes = 0
+  let lines = 0
   for await (const chunk of bytes) {
     let from = 0
     for (let at = chunk.indexOf(NEW_LINE); at !== -1; at = chunk.indexOf(NEW_LINE, from)) {
+      lines += 1
+      if (lines % LINES_PER_TURN === 0) await turn()
       yield textOf([...held, chunk.subarray(from, at)])
       held = []
       heldBytes = 0
