@@ -1,6 +1,7 @@
 /**
  * `node scripts/fetch-tools.ts`: puts nginx (the benchmark's measure) and promtool (checks our metrics) into `.tools/debian/`, from
- * Debian's packages. Nothing is installed, no service starts. Does nothing, at once, when both are there and were made by this very recipe.
+ * Debian's packages, and kubectl and helm beside them (`fetch-kube-tools.ts`). Nothing is installed, no service starts. Does nothing, at
+ * once, when all are there and were made by this very recipe.
  * The suite is fixed, so that benchmarks of different machines compare with the same nginx.
  */
 import { existsSync } from 'node:fs'
@@ -8,6 +9,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { TOOLS_DIR } from './engine/files.ts'
 import { unpackPackages } from './engine/packages.ts'
+import { fetchKubeTools } from './fetch-kube-tools.ts'
 
 const SUITE = 'bookworm'
 const PACKAGES = ['nginx', 'prometheus']
@@ -34,7 +36,9 @@ async function readText(path: string): Promise<string | undefined> {
 
 if (import.meta.main) {
   try {
-    await fetchTools((line) => console.log(`fetch-tools: ${line}`))
+    const say = (line: string): void => console.log(`fetch-tools: ${line}`)
+    await fetchTools(say)
+    await fetchKubeTools(say)
   } catch (error) {
     console.error(`fetch-tools: ${error instanceof Error ? error.message : String(error)}`)
     process.exitCode = 1
