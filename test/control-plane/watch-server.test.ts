@@ -60,6 +60,21 @@ test('an etcd that is restored to an older state: what came since is gone, what 
   })
 })
 
+test('an object older than the rules of its CRD: a problem, and its last good version holds', async () => {
+  await direct.model(namespace, 'old', { weight: 5 })
+  await watching(async (watched) => {
+    const problem = (): unknown => watched.problems.find(({ object }) => object === `LlamaModel ${namespace}/old`)?.at
+    await withoutLimitOfWeight(async () => {
+      await eventually(async () => direct.model(namespace, 'old', { weight: 2_000_000 }))
+    })
+    await eventually(async () => assert.equal(problem(), 'spec.weight'))
+    assert.equal(watched.resources?.models.get(`${namespace}/old`)?.spec.weight, 5)
+    await eventually(async () => direct.model(namespace, 'old', { weight: 6 }))
+    await eventually(async () => assert.equal(watched.resources?.models.get(`${namespace}/old`)?.spec.weight, 6))
+    assert.equal(problem(), undefined)
+  })
+})
+
 test('a token that has expired is read again from its file', async (t) => {
   await watching(async (watched) => {
     watched.relay.switches.refusedToken = plane.adminToken
@@ -92,4 +107,14 @@ async function administratorToken(): Promise<string> {
     subjects: [{ kind: 'ServiceAccount', name: 'reader', namespace }],
   })
   return plane.token({ namespace, serviceAccount: 'reader' })
+}
+
+const CRD_PATH = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/llamamodels.llamaswap.dev'
+const WEIGHT_PATH = '/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/weight/maximum'
+
+async function withoutLimitOfWeight(body: () => Promise<void>): Promise<void> {
+  const patch = async (operation: unknown): Promise<unknown> => plane.ask('PATCH', CRD_PATH, [operation], 'application/json-patch+json')
+  await patch({ op: 'remove', path: WEIGHT_PATH })
+  await body()
+  await patch({ op: 'add', path: WEIGHT_PATH, value: 1_000_000 })
 }
