@@ -1,122 +1,118 @@
 /**
- * The operator's metrics. In: what its parts tell of. Out: Prometheus text. Names of controllers, work queues, the API client and leadership are
- * those of controller-runtime and client-go, so that dashboards for these read it; the rest is `llama_swap_operator_*`. Every label has a closed set of
- * values, but for hosts of API servers (one) and kinds (those watched). docs/operator-metrics.md lists them.
+ * What the operator counts. In: records of its parts, and ways to ask them at a scrape. Out: Prometheus metrics under the names that dashboards of
+ * other operators know, and `llama_swap_*` for what only this one has; listed in docs/metrics.md. It decides nothing, and nothing of a
+ * resource, a token or a proxy's name becomes a label: all label sets are closed.
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { ProxyMode } from '../../proxy/routing-table/frames.ts'
 import type { RequestRecord } from '../kube/client.ts'
 import type { WorkQueue, WorkRecord } from '../queue/work-queue.ts'
-import type { Collection } from '../watch/collection.ts'
-import type { WatchRecord } from '../watch/reflector.ts'
 
-/** Bounds of client-go and controller-runtime, in seconds. */
-const QUEUE_BOUNDS = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 1, 10]
-const RECONCILE_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
-const CONVERGENCE_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30]
-const TRANSLATE_BOUNDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1]
+/** What is asked at each scrape; undefined = not known, and absent. None may throw. */
+export interface Sources {
+  /** Name of the leader Lease, and whether this process holds it. */
+  readonly lease: string
+  readonly isLeader: () => boolean
+  readonly proxies: () => Readonly<Record<ProxyMode, number>> | undefined
+  /** Of what was published last. */
+  readonly table: () => { readonly epoch: number; readonly seq: number; readonly models: number; readonly policies: number } | undefined
+}
 
-/** The only lease there is. */
-const ELECTION = 'llama-swap-operator'
+const QUEUE_BOUNDS = [0.001, 0.01, 0.1, 1, 10, 100, 1000]
+const RECONCILE_BOUNDS = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
+const WORK_BOUNDS = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
+const CONVERGENCE_BOUNDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+/** Reasons come from closed lists; should one of them grow, the rest is `_other`. */
+const MAX_REASONS = 64
 
+/** Every metric of the operator. */
 export class OperatorMetrics {
   readonly registry = new Registry()
   readonly #queues: WorkQueue[] = []
-  readonly #requests = this.#counter('rest_client_requests_total', 'Requests to the API server.', ['code', 'method', 'host'])
-  readonly #leader = this.#gauge('leader_election_master_status', '1 = this replica has the Lease.', ['name'])
-  readonly #adds = this.#counter('workqueue_adds_total', 'Keys added.', ['name'])
-  readonly #retries = this.#counter('workqueue_retries_total', 'Keys tried again after a failure.', ['name'])
-  readonly #waited = this.#histogram('workqueue_queue_duration_seconds', 'Time a key waits for a worker.', ['name'], QUEUE_BOUNDS)
-  readonly #worked = this.#histogram('workqueue_work_duration_seconds', 'Time a worker takes for a key.', ['name'], QUEUE_BOUNDS)
-  readonly #reconciles = this.#counter('controller_runtime_reconcile_total', 'Reconciliations by result.', ['controller', 'result'])
-  readonly #reconcileErrors = this.#counter('controller_runtime_reconcile_errors_total', 'Failed reconciliations.', ['controller'])
-  readonly #reconcileTime = this.#histogram(
+  readonly #reasons = new Map<string, Set<string>>()
+  readonly #requests = this.#counter('rest_client_requests_total', 'Calls to the API server, by HTTP status; "<error>" = no answer.', [
+    'code',
+    'method',
+    'host',
+  ])
+  readonly #added = this.#counter('workqueue_adds_total', 'Keys added to a queue.', ['name'])
+  readonly #retries = this.#counter('workqueue_retries_total', 'Keys that are tried again after a failure.', ['name'])
+  readonly #waited = this.#histogram('workqueue_queue_duration_seconds', 'How long a key waited for a worker.', ['name'], QUEUE_BOUNDS)
+  readonly #worked = this.#histogram('workqueue_work_duration_seconds', 'How long work on a key took.', ['name'], QUEUE_BOUNDS)
+  readonly #reconciled = this.#counter(
+    'controller_runtime_reconcile_total',
+    'Turns of work; result is "success", "error" or "requeue_after".',
+    ['controller', 'result'],
+  )
+  readonly #failed = this.#counter('controller_runtime_reconcile_errors_total', 'Turns of work that failed and are tried again.', [
+    'controller',
+  ])
+  readonly #terminal = this.#counter(
+    'controller_runtime_terminal_reconcile_errors_total',
+    'Turns of work that failed for good. Always 0: everything is tried again.',
+    ['controller'],
+  )
+  readonly #took = this.#histogram(
     'controller_runtime_reconcile_time_seconds',
-    'Time of a reconciliation.',
+    'How long a turn of work took.',
     ['controller'],
     RECONCILE_BOUNDS,
   )
-  readonly #lists = this.#counter('llama_swap_operator_lists_total', 'Full lists read.', ['resource', 'how'])
-  readonly #events = this.#counter('llama_swap_operator_watch_events_total', 'Watch events.', ['resource', 'type'])
-  readonly #restarts = this.#counter('llama_swap_operator_watch_restarts_total', 'Watches that ended, by reason.', ['resource', 'reason'])
-  readonly #differences = this.#counter(
-    'llama_swap_operator_census_differences_total',
-    'Objects that a watch had missed and a census found.',
-    ['resource'],
-  )
-  readonly #translations = this.#histogram(
-    'llama_swap_operator_translate_duration_seconds',
-    'Time from resources to a table.',
-    [],
-    TRANSLATE_BOUNDS,
-  )
+  readonly #pushes = this.#counter('llama_swap_pushes_total', 'Commits written to proxies.', ['mode'])
+  readonly #pushedBytes = this.#counter('llama_swap_pushed_bytes_total', 'Bytes of commits and their changes.', ['mode'])
   readonly #convergence = this.#histogram(
-    'llama_swap_operator_convergence_seconds',
-    'Time from reading a change to its acknowledgement by a proxy.',
+    'llama_swap_convergence_seconds',
+    'From the moment a change was read to the confirmation of one proxy.',
     ['mode'],
     CONVERGENCE_BOUNDS,
   )
-  readonly #pushes = this.#counter('llama_swap_operator_pushes_total', 'Commits sent to proxies.', ['mode'])
-  readonly #pushedBytes = this.#counter('llama_swap_operator_pushed_bytes_total', 'Bytes of changes and commits sent.', ['mode'])
-  readonly #nacks = this.#counter('llama_swap_operator_nacks_total', 'Commits that a proxy could not apply wholly.', ['mode', 'reason'])
-  readonly #refusals = this.#counter('llama_swap_operator_proxies_refused_total', 'Proxies refused at the door.', ['code'])
-  readonly #proxies = this.#gauge('llama_swap_operator_proxies', 'Connected proxies.', ['mode'])
+  readonly #nacks = this.#counter('llama_swap_nacks_total', 'Pushed entries or tables that a proxy refused, by its first reason.', [
+    'mode',
+    'reason',
+  ])
+  readonly #refused = this.#counter('llama_swap_connections_refused_total', 'Proxies that were not let in, by reason (wire.md).', [
+    'reason',
+  ])
+  readonly #restarts = this.#counter(
+    'llama_swap_watch_restarts_total',
+    'Watches that ended and were begun again, by resource and reason.',
+    ['resource', 'reason'],
+  )
+  readonly #translate = this.#histogram(
+    'llama_swap_translate_duration_seconds',
+    'How long translating it into a routing table took.',
+    [],
+    WORK_BOUNDS,
+  )
 
-  constructor() {
-    this.#leader.set({ name: ELECTION }, 0)
-    this.#queueGauge('workqueue_depth', 'Keys that wait for a worker.', 'name', ({ depth }) => depth)
-    this.#queueGauge('workqueue_unfinished_work_seconds', 'Time that running work has taken so far, in all.', 'name', ({ runningMs }) =>
-      seconds(runningMs.reduce((sum, ms) => sum + ms, 0)),
-    )
-    this.#queueGauge('workqueue_longest_running_processor_seconds', 'Time of the longest running work.', 'name', ({ runningMs }) =>
-      seconds(Math.max(0, ...runningMs)),
-    )
-    this.#queueGauge('controller_runtime_active_workers', 'Workers at work.', 'controller', ({ runningMs }) => runningMs.length)
-    this.#queueGauge('controller_runtime_max_concurrent_reconciles', 'Workers at most.', 'controller', (_, queue) => queue.concurrency)
+  constructor(sources: Sources) {
+    this.#registerQueues()
+    this.#registerSources(sources)
   }
 
-  readonly contentType = this.registry.contentType
-
-  text(): Promise<string> {
-    return this.registry.metrics()
-  }
-
-  /** From now on its gauges are read. */
+  /** Its gauges are read when scraped. Call once a queue; `recordWork` is its `onRecord`. */
   addQueue(queue: WorkQueue): void {
     this.#queues.push(queue)
+    for (const counter of [this.#added, this.#retries]) counter.inc({ name: queue.name }, 0)
+    for (const counter of [this.#failed, this.#terminal]) counter.inc({ controller: queue.name }, 0)
+    for (const result of ['success', 'error', 'requeue_after']) this.#reconciled.inc({ controller: queue.name, result }, 0)
   }
 
-  /** `name` is the queue's. */
-  worked(name: string, record: WorkRecord): void {
-    if (record.what === 'added') this.#adds.inc({ name })
+  /** A term of leadership is over: its queues are closed. What they counted stays. */
+  removeQueue(queue: WorkQueue): void {
+    const index = this.#queues.indexOf(queue)
+    if (index >= 0) this.#queues.splice(index, 1)
+  }
+
+  readonly recordWork = (name: string, record: WorkRecord): void => {
+    if (record.what === 'added') this.#added.inc({ name })
     else if (record.what === 'retry') this.#retries.inc({ name })
-    else if (record.what === 'started') this.#waited.observe({ name }, seconds(record.waitedMs))
-    else {
-      this.#worked.observe({ name }, seconds(record.ms))
-      this.#reconciles.inc({ controller: name, result: record.result })
-      if (record.result === 'error') this.#reconcileErrors.inc({ controller: name })
-      this.#reconcileTime.observe({ controller: name }, seconds(record.ms))
-    }
+    else if (record.what === 'started') this.#waited.observe({ name }, record.waitedMs / 1000)
+    else this.#ended(name, record)
   }
 
-  requested({ code, method, host }: RequestRecord): void {
-    this.#requests.inc({ code, method, host })
-  }
-
-  leads(isLeader: boolean): void {
-    this.#leader.set({ name: ELECTION }, isLeader ? 1 : 0)
-  }
-
-  watch({ resource }: Collection, record: WatchRecord): void {
-    if (record.what === 'list') this.#lists.inc({ resource, how: record.how })
-    else if (record.what === 'event') this.#events.inc({ resource, type: record.type })
-    else if (record.what === 'restart') this.#restarts.inc({ resource, reason: record.end.reason })
-    else if (record.what === 'census') this.#differences.inc({ resource }, record.differences)
-  }
-
-  translated(ms: number): void {
-    this.#translations.observe(seconds(ms))
-  }
+  /** `onRequest` of the KubeClient. */
+  readonly recordRequest = ({ code, method, host }: RequestRecord): void => this.#requests.inc({ code, method, host })
 
   pushed({ mode, bytes }: { readonly mode: ProxyMode; readonly bytes: number }): void {
     this.#pushes.inc({ mode })
@@ -124,51 +120,97 @@ export class OperatorMetrics {
   }
 
   acked({ mode, ms }: { readonly mode: ProxyMode; readonly ms: number }): void {
-    this.#convergence.observe({ mode }, seconds(ms))
+    this.#convergence.observe({ mode }, ms / 1000)
   }
 
   nacked({ mode, reason }: { readonly mode: ProxyMode; readonly reason: string }): void {
-    this.#nacks.inc({ mode, reason })
+    this.#nacks.inc({ mode, reason: this.#bounded('nacks', reason) })
   }
 
-  /** `code` of docs/wire.md. */
-  refused(code: string): void {
-    this.#refusals.inc({ code })
+  refused({ code }: { readonly code: string }): void {
+    this.#refused.inc({ reason: this.#bounded('refused', code) })
   }
 
-  connected(counts: Readonly<Record<ProxyMode, number>>): void {
-    for (const [mode, count] of Object.entries(counts)) this.#proxies.set({ mode }, count)
+  watchRestarted({ resource, reason }: { readonly resource: string; readonly reason: string }): void {
+    this.#restarts.inc({ resource: this.#bounded('resource', resource), reason: this.#bounded('restart', reason) })
   }
 
-  #queueGauge(
-    name: string,
-    help: string,
-    label: 'name' | 'controller',
-    read: (reading: ReturnType<WorkQueue['reading']>, queue: WorkQueue) => number,
-  ): void {
-    const queues = this.#queues
+  translated(ms: number): void {
+    this.#translate.observe(ms / 1000)
+  }
+
+  #ended(name: string, { result, ms }: Extract<WorkRecord, { what: 'ended' }>): void {
+    this.#worked.observe({ name }, ms / 1000)
+    this.#took.observe({ controller: name }, ms / 1000)
+    this.#reconciled.inc({ controller: name, result })
+    if (result === 'error') this.#failed.inc({ controller: name })
+  }
+
+  #bounded(list: string, word: string): string {
+    const known = this.#reasons.get(list) ?? new Set()
+    this.#reasons.set(list, known)
+    if (!known.has(word) && known.size >= MAX_REASONS) return '_other'
+    known.add(word)
+    return word
+  }
+
+  #registerQueues(): void {
+    const perQueue = (name: string, help: string, label: 'name' | 'controller', read: (queue: WorkQueue) => number): void =>
+      this.#gauge(name, help, [label], () => this.#queues.map((queue) => [{ [label]: queue.name }, read(queue)]))
+    const longest = ({ runningMs }: { readonly runningMs: readonly number[] }): number => Math.max(0, ...runningMs) / 1000
+    const together = ({ runningMs }: { readonly runningMs: readonly number[] }): number => runningMs.reduce((sum, ms) => sum + ms, 0) / 1000
+    perQueue('workqueue_depth', 'Keys that wait for a worker.', 'name', (queue) => queue.reading().depth)
+    perQueue('workqueue_unfinished_work_seconds', 'How long the keys that are worked on have been, in all.', 'name', (queue) =>
+      together(queue.reading()),
+    )
+    perQueue('workqueue_longest_running_processor_seconds', 'How long the slowest of them has been.', 'name', (queue) =>
+      longest(queue.reading()),
+    )
+    perQueue('controller_runtime_active_workers', 'Keys that are worked on.', 'controller', (queue) => queue.reading().runningMs.length)
+    perQueue(
+      'controller_runtime_max_concurrent_reconciles',
+      'Keys that may be worked on at a time.',
+      'controller',
+      (queue) => queue.concurrency,
+    )
+  }
+
+  #registerSources({ lease, isLeader, proxies, table }: Sources): void {
+    this.#gauge('leader_election_master_status', '1 = this process leads.', ['name'], () => [[{ name: lease }, Number(isLeader())]])
+    this.#gauge('llama_swap_proxies_connected', 'Proxies that have been let in and are heard.', ['mode'], () =>
+      Object.entries(proxies() ?? {}).map(([mode, count]) => [{ mode }, count]),
+    )
+    const one = (name: string, help: string, pick: (now: NonNullable<ReturnType<typeof table>>) => number): void =>
+      this.#gauge(name, help, [], () => {
+        const now = table()
+        return now === undefined ? [] : [[{}, pick(now)]]
+      })
+    one('llama_swap_published_epoch', 'Epoch under which this process pushes; absent while it does not lead.', ({ epoch }) => epoch)
+    one('llama_swap_published_seq', 'Number of the newest routing table within its epoch.', ({ seq }) => seq)
+    one('llama_swap_published_models', 'LlamaModels in it.', ({ models }) => models)
+    one('llama_swap_published_policies', 'RoutingPolicies in it.', ({ policies }) => policies)
+  }
+
+  #gauge(name: string, help: string, labelNames: string[], read: () => readonly [Record<string, string>, number][]): void {
     new Gauge({
       name,
       help,
-      labelNames: [label],
+      labelNames,
       registers: [this.registry],
       collect() {
-        for (const queue of queues) this.set({ [label]: queue.name }, read(queue.reading(), queue))
+        this.reset()
+        const readings = read()
+        for (const [labels, value] of readings) this.set(labels, value)
+        if (readings.length === 0) this.remove({})
       },
     })
   }
 
-  #counter<const L extends string>(name: string, help: string, labelNames: readonly L[]): Counter<L> {
-    return new Counter({ name, help, labelNames: [...labelNames], registers: [this.registry] })
+  #counter(name: string, help: string, labelNames: string[]): Counter<string> {
+    return new Counter({ name, help, labelNames, registers: [this.registry] })
   }
 
-  #gauge<const L extends string>(name: string, help: string, labelNames: readonly L[]): Gauge<L> {
-    return new Gauge({ name, help, labelNames: [...labelNames], registers: [this.registry] })
-  }
-
-  #histogram<const L extends string>(name: string, help: string, labelNames: readonly L[], buckets: readonly number[]): Histogram<L> {
-    return new Histogram({ name, help, labelNames: [...labelNames], buckets: [...buckets], registers: [this.registry] })
+  #histogram(name: string, help: string, labelNames: string[], buckets: number[]): Histogram<string> {
+    return new Histogram({ name, help, labelNames, buckets, registers: [this.registry] })
   }
 }
-
-const seconds = (ms: number): number => ms / 1000

@@ -40,6 +40,8 @@ interface Told {
   changedAtMs: number
   /** How often it came. */
   count: number
+  /** Of its Event. */
+  name: string
   /** Of these, those that the Event tells of; 0 = there is no Event yet. */
   written: number
   writtenAtMs: number
@@ -87,8 +89,8 @@ export class EventWriter {
   #isHere(key: string, problem: Problem, now: number): void {
     const told = this.#told.get(key)
     if (told?.isThere === true || (told === undefined && this.#told.size >= MAX_REMEMBERED)) return
-    const { count = 0, written = 0, writtenAtMs = 0 } = told ?? {}
-    this.#told.set(key, { problem, isThere: true, changedAtMs: now, count: count + 1, written, writtenAtMs })
+    const { count = 0, written = 0, writtenAtMs = 0, name = '' } = told ?? {}
+    this.#told.set(key, { problem, isThere: true, changedAtMs: now, count: count + 1, name, written, writtenAtMs })
     this.queue.add(key)
   }
 
@@ -99,22 +101,24 @@ export class EventWriter {
     const waitMs = told.written === 0 ? 0 : told.writtenAtMs + BETWEEN_COUNTS_MS - now
     if (waitMs > 0) return { againAfterMs: waitMs }
     const { count } = told
-    if (told.written === 0) await this.#create(key, told.problem, signal)
-    else await this.#count(key, told.problem, count, signal)
+    if (told.written === 0) await this.#create(key, told, signal)
+    else await this.#count(told, count, signal)
     told.written = count
     told.writtenAtMs = now
     return undefined
   }
 
   /** An Event of that name is one that a leader before us wrote of the same problem: it stands. */
-  async #create(key: string, problem: Problem, signal: AbortSignal): Promise<void> {
+  async #create(key: string, told: Told, signal: AbortSignal): Promise<void> {
+    const { problem } = told
     const regarding = await this.#regarding(problem.object, signal)
     if (regarding === undefined) return
+    told.name = nameOf(`${key} ${String(regarding['uid'])}`, problem)
     const { namespace } = partsOf(problem.object)
     const body = {
       apiVersion: 'events.k8s.io/v1',
       kind: 'Event',
-      metadata: { namespace, name: nameOf(key, problem) },
+      metadata: { namespace, name: told.name },
       eventTime: this.#time(),
       type: 'Warning',
       reason: problem.code,
@@ -127,8 +131,9 @@ export class EventWriter {
     await unless([409, 404], () => this.#options.client.create(eventsPath(namespace), body, { signal, timeoutMs: TIMEOUT_MS }))
   }
 
-  async #count(key: string, problem: Problem, count: number, signal: AbortSignal): Promise<void> {
-    const path = `${eventsPath(partsOf(problem.object).namespace)}/${nameOf(key, problem)}`
+  async #count({ problem, name }: Told, count: number, signal: AbortSignal): Promise<void> {
+    if (name === '') return // The object was gone when its Event was due.
+    const path = `${eventsPath(partsOf(problem.object).namespace)}/${name}`
     const body = { series: { count, lastObservedTime: this.#time() } }
     const call = { method: 'PATCH', path, body, contentType: 'application/merge-patch+json', signal, timeoutMs: TIMEOUT_MS } as const
     await unless([404], () => this.#options.client.request(call))
