@@ -28,6 +28,11 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     says: 'says where a request would go and why, without sending it',
     run: async (argv) => (await import('./explain.ts')).runExplain(argv, process.env),
   },
+  status: {
+    says: 'says whether an installation serves its LlamaModels and RoutingPolicies, and if not, why',
+    run: async (argv) => (await import('./status.ts')).runStatus(argv),
+  },
+  top: { says: 'shows traffic by model and endpoint, live', run: async (argv) => (await import('./top.ts')).runTop(argv) },
   version: { says: 'prints the version', run: async () => (await import('./version.ts')).runVersion() },
 }
 

@@ -3,7 +3,6 @@ import { randomUUID } from 'node:crypto'
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import { dump } from 'js-yaml'
-import { OperatorMetrics } from '../operator/account/metrics.ts'
 import type { OperatorConfig } from '../operator/config.ts'
 import { KubeClient } from '../operator/kube/client.ts'
 import { loadKubeConfig } from '../operator/kube/kube-config.ts'
@@ -59,17 +58,16 @@ export async function runOperator(argv: readonly string[], env: Env): Promise<nu
   if (rest.length > 0) throw new UsageError(`"${rest[0]}" is no flag of operator. Use --help to see the flags.`)
   if (values.has('help')) return print(HELP)
   if (argv.includes('--print-rbac')) return print([rightsOf(values)])
-  const metrics = new OperatorMetrics()
-  const client = new KubeClient({
-    load: () => loadKubeConfig(values.get('kubeconfig')),
-    onRequest: (record) => metrics.requested(record),
-  })
   const log = createLogger({
     write: (line) => process.stdout.write(line),
     level: oneOfValue(values, 'log-level', LOG_LEVELS),
     now: Date.now,
   })
-  const operator = new Operator({ config: operatorConfig(values, env), client, metrics, log })
+  const operator = new Operator({
+    config: operatorConfig(values, env),
+    connect: (onRequest) => new KubeClient({ load: () => loadKubeConfig(values.get('kubeconfig')), onRequest }),
+    log,
+  })
   return runUntilSignal({
     start: async () => log.info('listening', { ...(await operator.start()) }),
     close: () => operator.close(),

@@ -4,26 +4,28 @@
  */
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { OperatorMetrics } from './account/metrics.ts'
+import { OperatorMetrics } from './account/metrics.ts'
 import type { Log, OperatorConfig } from './config.ts'
-import type { KubeClient } from './kube/client.ts'
+import type { KubeClient, RequestRecord } from './kube/client.ts'
 import { reviewToken } from './kube/token-review.ts'
 import { Election } from './lead/election.ts'
 import { type KnownPod, makeAuthenticate } from './push/authenticate.ts'
 import { PushCertificates } from './push/certificates.ts'
 import type { Authenticate } from './push/identity.ts'
 import { PushServer } from './push/server.ts'
+import { Report } from './report/report.ts'
 import type { Resources } from './resources/snapshot.ts'
 import { adminApp, type HealthChecks, metricsApp } from './serve/health.ts'
 import { Term } from './term.ts'
 import { makeTranslator, type Translation } from './translate/translator.ts'
 import { ClusterSource } from './watch/cluster.ts'
 import type { ClusterProblem } from './watch/cluster-problem.ts'
+import { describe } from './watch/collection.ts'
 
 export interface OperatorOptions {
   readonly config: OperatorConfig
-  readonly client: KubeClient
-  readonly metrics: OperatorMetrics
+  /** Makes the operator's client, which it owns; `onRequest` counts its calls. */
+  readonly connect: (onRequest: (record: RequestRecord) => void) => KubeClient
   readonly log: Log
 }
 
@@ -42,6 +44,8 @@ const NO_OBJECTS: Pick<Resources, 'models' | 'policies' | 'clientKeys'> = { mode
 
 export class Operator {
   readonly #options: OperatorOptions
+  readonly #client: KubeClient
+  readonly #metrics: OperatorMetrics
   readonly #source: ClusterSource
   readonly #election: Election
   readonly #push: PushServer
@@ -53,6 +57,7 @@ export class Operator {
   #certificatesRunning: Promise<void> = Promise.resolve()
   #looking: NodeJS.Timeout | undefined
   #term: Term | undefined
+  #report: Report | undefined
   #closedTerms: Promise<unknown> = Promise.resolve()
   #resources: Resources | undefined
   #translation: Translation | undefined
@@ -62,14 +67,20 @@ export class Operator {
 
   constructor(options: OperatorOptions) {
     this.#options = options
-    const { config, client, metrics, log } = options
+    const { config, log } = options
+    const metrics = this.#makeMetrics()
+    const client = options.connect(metrics.recordRequest)
+    this.#metrics = metrics
+    this.#client = client
     this.#source = new ClusterSource({
       client,
       namespaces: config.namespaces,
       podNamespaces: [config.namespace],
       settings: { builtInAuto: false, addresses: config.addresses },
       onSnapshot: (resources, problems) => this.#take(resources, problems),
-      onRecord: (collection, record) => metrics.watch(collection, record),
+      onRecord: ({ resource }, record) => {
+        if (record.what === 'restart') metrics.watchRestarted({ resource, reason: record.end.reason })
+      },
     })
     this.#election = new Election({
       client,
@@ -84,7 +95,7 @@ export class Operator {
       confirmLeadership: () => this.#election.confirm(),
       ...(config.gatewayUrl !== undefined && { gateway: { url: config.gatewayUrl } }),
       events: {
-        onFacts: () => this.#report(),
+        onFacts: () => this.#report?.poke(),
         onStaleEpoch: (have) => this.#raise(have),
         onPush: (push) => metrics.pushed(push),
         onAck: (ack) => metrics.acked(ack),
@@ -93,7 +104,7 @@ export class Operator {
           log.warn('a proxy could not apply a change', { ...nack })
         },
         onRefused: ({ code, message }) => {
-          metrics.refused(code)
+          metrics.refused({ code })
           log.warn('a proxy was refused', { code, because: message })
         },
         onTooLarge: (bytes) => this.#tooLarge(bytes),
@@ -111,7 +122,7 @@ export class Operator {
       onProblem: ({ what, error }) => log.warn(`could not ${what}; it is tried again`, { error: String(error) }),
     })
     this.#metricsServer = createServer(
-      metricsApp({ checks: this.#checks(), metrics: () => metrics.text(), metricsType: metrics.contentType }),
+      metricsApp({ checks: this.#checks(), metrics: () => metrics.registry.metrics(), metricsType: metrics.registry.contentType }),
     )
     this.#adminServer = createServer(adminApp(() => this.#state()))
   }
@@ -136,6 +147,8 @@ export class Operator {
     this.#closing.abort()
     clearInterval(this.#looking)
     await this.#term?.close()
+    this.#endReport()
+    await this.#closedTerms
     await this.#election.close()
     await this.#push.close()
     await this.#source.close()
@@ -145,21 +158,34 @@ export class Operator {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
     }
-    await this.#options.client.close()
+    await this.#client.close()
+  }
+
+  #makeMetrics(): OperatorMetrics {
+    return new OperatorMetrics({
+      lease: this.#options.config.install,
+      isLeader: () => this.#election.isLeader,
+      proxies: () => this.#push.counts(),
+      table: () => {
+        const [epoch, table] = [this.#term?.epoch, this.#translation?.table]
+        if (epoch === undefined || table === undefined) return undefined
+        return { epoch, seq: this.#push.seq, models: table.models.length, policies: table.policies.length }
+      },
+    })
   }
 
   #take(resources: Resources, problems: readonly ClusterProblem[]): void {
-    const { metrics, log } = this.#options
+    const { log } = this.#options
     const startedAt = performance.now()
     this.#resources = resources
     this.#tellProblems(problems)
     this.#translation = this.#translate(resources, { epoch: 0, seq: 0 })
-    metrics.translated(performance.now() - startedAt)
+    this.#metrics.translated(performance.now() - startedAt)
     const result = this.#push.publish(this.#translation.table, Date.now())
     log.debug('snapshot translated', { result, models: resources.models.size })
     this.#term?.setNamespaces(this.#scopeNamespaces())
     if (this.#term === undefined && this.#election.isLeader) this.#beginTerm()
-    this.#report()
+    this.#reportTranslation()
   }
 
   /** Each is logged once, when it appears. */
@@ -171,9 +197,7 @@ export class Operator {
   }
 
   #leadershipChanged(isLeader: boolean): void {
-    const { metrics, log } = this.#options
-    metrics.leads(isLeader)
-    log.info(isLeader ? 'this replica has the Lease' : 'this replica has lost the Lease')
+    this.#options.log.info(isLeader ? 'this replica has the Lease' : 'this replica has lost the Lease')
     if (isLeader) this.#beginTerm()
     else this.#endTerm()
   }
@@ -181,17 +205,17 @@ export class Operator {
   /** A term begins with a table: a leader that has not read the cluster yet would have nothing true to say. */
   #beginTerm(): void {
     if (this.#resources === undefined || this.#term !== undefined || this.#closing.signal.aborted) return
-    const { config, client, log } = this.#options
+    const { config, log } = this.#options
     this.#term = new Term(
       {
         election: this.#election,
         push: this.#push,
-        scope: { client, installation: `${config.namespace}/${config.install}` },
+        scope: { client: this.#client, installation: `${config.namespace}/${config.install}` },
         ...(config.address !== undefined && { address: config.address }),
         log,
         onLead: (epoch) => {
           log.info('leading', { epoch })
-          this.#report()
+          this.#beginReport()
         },
       },
       this.#scopeNamespaces(),
@@ -203,6 +227,7 @@ export class Operator {
     this.#push.setLeading(false, this.#election.leader?.address)
     const ending = this.#term?.close()
     this.#term = undefined
+    this.#endReport()
     this.#closedTerms = Promise.all([this.#closedTerms, ending])
   }
 
@@ -222,24 +247,50 @@ export class Operator {
   }
 
   #tellWhoLeads(): void {
-    const { metrics } = this.#options
     if (!this.#election.isLeader) this.#push.setLeading(false, this.#election.leader?.address)
-    metrics.connected(this.#push.counts())
   }
 
   #tooLarge(bytes: number | undefined): void {
     if (bytes !== undefined && this.#isTooLarge === undefined)
       this.#options.log.error('the routing table is larger than may travel; proxies keep the last one', { bytes })
     this.#isTooLarge = bytes
-    this.#report()
+    this.#report?.poke()
   }
 
-  #report(): void {
-    // The status writer comes in here.
+  #beginReport(): void {
+    const { config, log } = this.#options
+    const report = new Report({
+      client: this.#client,
+      isLeader: () => this.#term?.epoch !== undefined && this.#election.isLeader,
+      heard: () => ({
+        programming: this.#push.programming(),
+        votes: this.#push.reports(),
+        ...(this.#isTooLarge !== undefined && { unpushed: tooLargeText(this.#isTooLarge) }),
+      }),
+      instance: config.identity,
+      onRecord: this.#metrics.recordWork,
+      onError: (object, error) => log.warn('a status or Event could not be written; it is tried again', { object, error: String(error) }),
+    })
+    for (const queue of report.queues) this.#metrics.addQueue(queue)
+    this.#report = report
+    this.#reportTranslation()
+  }
+
+  #endReport(): void {
+    const ending = this.#report
+    this.#report = undefined
+    if (ending === undefined) return
+    for (const queue of ending.queues) this.#metrics.removeQueue(queue)
+    this.#closedTerms = Promise.all([this.#closedTerms, ending.close()])
+  }
+
+  #reportTranslation(): void {
+    if (this.#resources === undefined || this.#translation === undefined) return
+    this.#report?.translated({ resources: this.#resources, ...this.#translation })
   }
 
   #authenticate(): Authenticate {
-    const { config, client } = this.#options
+    const { config } = this.#options
     return makeAuthenticate({
       gatewayServiceAccounts: config.gatewayServiceAccounts,
       servesNamespace: (namespace) =>
@@ -247,7 +298,7 @@ export class Operator {
       podOf: (namespace, name) => this.#podOf(namespace, name),
       check:
         config.namespaces === 'all'
-          ? { by: 'TokenReview', review: (token, audience, signal) => reviewToken(client, token, [audience], { signal }) }
+          ? { by: 'TokenReview', review: (token, audience, signal) => reviewToken(this.#client, token, [audience], { signal }) }
           : { by: 'Keys', issuers: () => this.#resources?.tokenIssuers ?? [] },
     })
   }
@@ -285,6 +336,10 @@ export class Operator {
       notLeadingBecause: this.#term?.refusedBecause,
       proxies: this.#push.counts(),
       problems: [...this.#problems, ...(this.#translation?.problems ?? [])],
+      watches: this.#source
+        .health()
+        .flatMap(({ collection, quietMs, failing }) => (failing === undefined ? [] : { what: describe(collection), quietMs, failing })),
+      tableTooLargeBytes: this.#isTooLarge,
       programming: Object.fromEntries(this.#push.programming()),
       endpoints: (this.#translation?.table.endpointSets ?? []).flatMap(({ model, backend, endpoints }) =>
         endpoints.map(({ id, origin }) => ({ model, backend, id, origin, ...this.#push.reports().get(id) })),
@@ -293,6 +348,9 @@ export class Operator {
     }
   }
 }
+
+const tooLargeText = (bytes: number): string =>
+  `All objects together make a routing table of ${bytes} bytes, more than may travel; gateways keep the last one. Remove some, or serve fewer namespaces.`
 
 function listen(server: Server, port: number, host: string): Promise<number> {
   return new Promise((resolve, reject) => {
