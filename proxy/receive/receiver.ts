@@ -45,7 +45,7 @@ export class Receiver {
 
   /** Puts a table in force whose parts have been parsed already. */
   apply(table: RoutingTable): CompiledTable {
-    this.#current = compileTable(table)
+    this.#current = compileTable(table, this.#current)
     this.#received = true
     this.#onSwap(this.#current)
     return this.#current

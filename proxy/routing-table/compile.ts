@@ -1,3 +1,4 @@
+import { compileClaims } from './claims.ts'
 import type { Access, Backend, ClientKey, Endpoint, EndpointSet, Model, Policy, PolicyRule, Ref, RoutingTable, Target } from './v1.ts'
 
 /** An endpoint with all that an attempt needs: looked up once a table, not once a request. */
@@ -53,7 +54,9 @@ export interface CompiledTable {
   readonly claims: ReadonlyMap<string, readonly Claim[]>
   readonly models: ReadonlyMap<Ref, CompiledModel>
   readonly policies: ReadonlyMap<Ref, CompiledPolicy>
-  /** By id, last resorts included. */
+  /** By model: what its endpoints were made of. */
+  readonly sets: ReadonlyMap<Ref, readonly EndpointSet[]>
+  /** By id, last resorts included, in no order. */
   readonly endpoints: ReadonlyMap<string, CompiledEndpoint>
   readonly credentials: ReadonlyMap<string, string>
   /** By lower-case hex SHA-256. */
@@ -73,29 +76,92 @@ export function mayUse(access: Access, namespace: string, clientNamespace: strin
   return access.from === 'Namespaces' && access.namespaces.includes(clientNamespace)
 }
 
-/** Builds every look-up of a table. Targets that name no model of the table are dropped (translate has said so already). */
-export function compileTable(table: RoutingTable): CompiledTable {
-  const sets = new Map(table.endpointSets.map((set) => [`${set.model} ${set.backend}`, set]))
-  const models = new Map(table.models.map((entry) => [entry.ref, compileModel(entry, sets)]))
-  const policies = new Map(table.policies.map((entry) => [entry.ref, compilePolicy(entry, models)]))
-  const endpoints = new Map(
-    [...models.values()].flatMap((model) => model.withLastResorts.map((endpoint) => [endpoint.id, endpoint] as const)),
+const NOTHING: CompiledTable = {
+  table: { version: 1, epoch: 0, seq: 0, models: [], policies: [], endpointSets: [], credentials: [], clientKeys: [] },
+  claims: new Map(),
+  models: new Map(),
+  policies: new Map(),
+  sets: new Map(),
+  endpoints: new Map(),
+  credentials: new Map(),
+  clientKeys: new Map(),
+}
+
+/**
+ * Builds every look-up of a table. Targets that name no model of the table are dropped (translate has said so already). What `previous`
+ * made of values that are the same objects now is taken over: the same answer, at the cost of what changed.
+ */
+export function compileTable(table: RoutingTable, previous: CompiledTable = NOTHING): CompiledTable {
+  const sets = setsByModel(table, previous)
+  const models = reuseMap(previous.models, table.models, (entry, before) =>
+    before?.entry === entry && sets.get(entry.ref) === previous.sets.get(entry.ref) ? before : compileModel(entry, sets.get(entry.ref)),
   )
+  const changedModels = differing(previous.models, models)
+  const policies = reuseMap(previous.policies, table.policies, (entry, before) =>
+    before?.entry === entry && !targetsAny(entry, changedModels) ? before : compilePolicy(entry, models),
+  )
+  const changed = { models: changedModels, policies: differing(previous.policies, policies) }
+  const sameCredentials = sameItems(table.credentials, previous.table.credentials)
+  const sameKeys = sameItems(table.clientKeys, previous.table.clientKeys)
   return Object.freeze({
     table,
-    claims: compileClaims(models, policies),
+    claims: compileClaims({ models, policies }, changed, previous),
     models,
     policies,
-    endpoints,
-    credentials: new Map(table.credentials.map(({ id, value }) => [id, value])),
-    clientKeys: new Map(table.clientKeys.map((key) => [key.sha256, Object.freeze(key)])),
+    sets,
+    endpoints: compileEndpoints(models, changedModels, previous),
+    credentials: sameCredentials ? previous.credentials : new Map(table.credentials.map(({ id, value }) => [id, value])),
+    clientKeys: sameKeys ? previous.clientKeys : new Map(table.clientKeys.map((key) => [key.sha256, Object.freeze(key)])),
   })
 }
 
-function compileModel(entry: Model, sets: ReadonlyMap<string, EndpointSet>): CompiledModel {
+function setsByModel({ endpointSets }: RoutingTable, previous: CompiledTable): CompiledTable['sets'] {
+  const sets = new Map<Ref, EndpointSet[]>()
+  for (const set of endpointSets) {
+    const list = sets.get(set.model)
+    if (list === undefined) sets.set(set.model, [set])
+    else list.push(set)
+  }
+  return new Map([...sets].map(([ref, list]) => [ref, reuseItems(previous.sets.get(ref), list)]))
+}
+
+const reuseItems = <T>(before: readonly T[] | undefined, after: readonly T[]): readonly T[] =>
+  before !== undefined && sameItems(before, after) ? before : after
+
+const sameItems = <T>(a: readonly T[], b: readonly T[]): boolean => a.length === b.length && a.every((item, index) => item === b[index])
+
+/** By ref; the map itself where nothing in it is new. */
+function reuseMap<E extends { readonly ref: Ref }, C>(
+  before: ReadonlyMap<Ref, C>,
+  entries: readonly E[],
+  compile: (entry: E, before: C | undefined) => C,
+): ReadonlyMap<Ref, C> {
+  const after = new Map(entries.map((entry) => [entry.ref, compile(entry, before.get(entry.ref))]))
+  return differing(before, after).size === 0 ? before : after
+}
+
+/** The keys whose value came, went or was replaced. */
+function differing<T>(before: ReadonlyMap<Ref, T>, after: ReadonlyMap<Ref, T>): ReadonlySet<Ref> {
+  const refs = new Set<Ref>()
+  if (before === after) return refs
+  for (const [ref, value] of after) if (before.get(ref) !== value) refs.add(ref)
+  for (const ref of before.keys()) if (!after.has(ref)) refs.add(ref)
+  return refs
+}
+
+/** An endpoint's id is its model's alone. */
+function compileEndpoints(models: CompiledTable['models'], changed: ReadonlySet<Ref>, previous: CompiledTable): CompiledTable['endpoints'] {
+  if (changed.size === 0) return previous.endpoints
+  const endpoints = new Map(previous.endpoints)
+  for (const ref of changed) for (const { id } of previous.models.get(ref)?.withLastResorts ?? []) endpoints.delete(id)
+  for (const ref of changed) for (const endpoint of models.get(ref)?.withLastResorts ?? []) endpoints.set(endpoint.id, endpoint)
+  return endpoints
+}
+
+function compileModel(entry: Model, sets: readonly EndpointSet[] = []): CompiledModel {
   const backends = [...entry.backends].sort((a, b) => a.priority - b.priority)
   const withLastResorts = backends.flatMap((backend) => {
-    const { endpoints: found = [], lastResort } = sets.get(`${entry.ref} ${backend.name}`) ?? {}
+    const { endpoints: found = [], lastResort } = sets.findLast((set) => set.backend === backend.name) ?? {}
     const compiled = ({ id, origin, basePath }: Endpoint, weight: number, isLast: boolean): CompiledEndpoint =>
       Object.freeze({ id, origin, basePath, model: entry.ref, backend, weight, lastResort: isLast })
     const own = found.map((endpoint) => compiled(endpoint, backend.weight / found.length, false))
@@ -126,38 +192,9 @@ function compilePolicy(entry: Policy, models: ReadonlyMap<Ref, CompiledModel>): 
   return Object.freeze({ entry, ...splitRef(entry.ref), rules: Object.freeze(rules) })
 }
 
-function compileClaims(
-  models: ReadonlyMap<Ref, CompiledModel>,
-  policies: ReadonlyMap<Ref, CompiledPolicy>,
-): ReadonlyMap<string, readonly Claim[]> {
-  const claims = new Map<string, Claim[]>()
-  const add = (name: string, claim: Claim): void => {
-    const list = claims.get(name)
-    if (list === undefined) claims.set(name, [claim])
-    else list.push(claim)
-  }
-  for (const model of [...models.values()].sort(byAge)) {
-    if (model.entry.visibility === 'Internal') continue
-    const claim: Claim = Object.freeze({ kind: 'model', namespace: model.namespace, access: model.entry.access, model })
-    for (const name of model.entry.names) add(name, claim)
-  }
-  for (const policy of [...policies.values()].sort(byAge)) {
-    const claim: Claim = Object.freeze({ kind: 'policy', namespace: policy.namespace, access: policy.entry.access, policy })
-    for (const name of policy.entry.names) add(name, claim)
-  }
-  for (const list of claims.values()) if (list.length > 1) list.sort((a, b) => byAge(holderOf(a), holderOf(b)))
-  return claims
-}
-
-const holderOf = (claim: Claim): CompiledModel | CompiledPolicy => (claim.kind === 'model' ? claim.model : claim.policy)
-
-type Aged = { readonly entry: { readonly ref: Ref; readonly createdAtMs?: number } }
-
-/** The older first, those without an age last; then by ref. */
-function byAge({ entry: a }: Aged, { entry: b }: Aged): number {
-  const [ageA = Number.MAX_VALUE, ageB = Number.MAX_VALUE] = [a.createdAtMs, b.createdAtMs]
-  if (ageA !== ageB) return ageA - ageB
-  return a.ref === b.ref ? 0 : a.ref < b.ref ? -1 : 1
+function targetsAny({ rules }: Policy, models: ReadonlySet<Ref>): boolean {
+  const isOne = ({ model }: Target): boolean => models.has(model)
+  return models.size > 0 && rules.some(({ targets, fallback }) => targets.some(isOne) || fallback.targets.some(isOne))
 }
 
 /**
