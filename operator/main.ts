@@ -79,7 +79,10 @@ export class Operator {
       settings: { builtInAuto: false, addresses: config.addresses },
       onSnapshot: (resources, problems) => this.#take(resources, problems),
       onRecord: ({ resource }, record) => {
-        if (record.what === 'restart') metrics.watchRestarted({ resource, reason: record.end.reason })
+        if (record.what !== 'restart') return
+        metrics.watchRestarted({ resource, reason: record.end.reason })
+        if (record.end.reason === 'bug')
+          log.error('a watch broke on a bug of ours and is begun again', { resource, because: record.end.message })
       },
     })
     this.#election = new Election({
@@ -248,6 +251,7 @@ export class Operator {
 
   #tellWhoLeads(): void {
     if (!this.#election.isLeader) this.#push.setLeading(false, this.#election.leader?.address)
+    if (!this.#source.synced) this.#tellProblems(this.#source.troubles())
   }
 
   #tooLarge(bytes: number | undefined): void {
@@ -258,6 +262,7 @@ export class Operator {
   }
 
   #beginReport(): void {
+    this.#endReport()
     const { config, log } = this.#options
     const report = new Report({
       client: this.#client,
@@ -318,7 +323,8 @@ export class Operator {
       },
       notReadyBecause: () => {
         if (this.#closing.signal.aborted) return 'shutting down'
-        if (!this.#source.synced) return 'not all of the cluster has been read yet'
+        if (!this.#source.synced)
+          return ['not all of the cluster has been read yet', ...this.#source.troubles().map(({ message }) => message)].join('\n')
         return this.#hasCertificate ? undefined : 'no certificate for the push yet'
       },
       started: () => this.#source.synced,

@@ -93,7 +93,7 @@ test('the push, the watch and calls are counted; reasons beyond the bound are on
   metrics.recordRequest({ code: '200', method: 'GET', host: 'h', ms: 3 })
   metrics.pushed({ mode: 'Gateway', bytes: 512 })
   metrics.acked({ mode: 'Gateway', ms: 40 })
-  metrics.translated({ snapshotMs: 1, translateMs: 2 })
+  metrics.translated(2)
   metrics.watchRestarted({ resource: 'pods', reason: 'silent' })
   metrics.refused({ code: 'no_token' })
   for (let n = 0; n < 100; n += 1) metrics.nacked({ mode: 'Gateway', reason: `reason ${n}` })

@@ -158,6 +158,11 @@ export class PushServer {
     return this.#sessions.counts
   }
 
+  /** Number of the newest state; 0 = none yet. */
+  get seq(): number {
+    return this.#sessions.seq
+  }
+
   /** 0 = none has said one. */
   highestGatewayEpoch(): number {
     return this.#sessions.highestGatewayEpoch

@@ -99,6 +99,10 @@ export class Sessions implements SessionOwner {
     this.#ticker = setInterval(() => this.#tick(), this.limits.heartbeatMs / TICKS)
   }
 
+  get seq(): number {
+    return this.published.seq
+  }
+
   get size(): number {
     return this.#all.size
   }
