@@ -7,6 +7,7 @@ import { type Judgement, judge, type ReasonOf } from './reasons.ts'
 
 export interface Verdict {
   readonly object: string
+  readonly source: ObjectFacts['source']
   readonly observedGeneration: number
   /** Accepted, ResolvedRefs, Programmed, Ready, and Degraded while it is. */
   readonly judgements: readonly Judgement[]
@@ -49,6 +50,7 @@ export function verdictOf(facts: ObjectFacts, moment: Moment): Verdict {
   const changesAtMs = pendingSinceMs === undefined ? moment.gatheringUntilMs : pendingSinceMs + ANSWER_WITHIN_MS
   return {
     object: facts.object,
+    source: facts.source,
     observedGeneration: status.observedGeneration,
     judgements: [...status.conditions.filter(isTranslates), programmed, ready, ...(degraded === undefined ? [] : [degraded])],
     programmed: { generation: facts.generation ?? 0, proxies: gateways, acked, rejected: proxiesOf(rejected).length },

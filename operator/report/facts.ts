@@ -70,6 +70,8 @@ export interface RuleState {
 
 export interface ObjectFacts {
   readonly object: ObjectName
+  /** What was translated: the same as long as neither the object nor its uid has changed. */
+  readonly source: ModelResource | PolicyResource | undefined
   readonly status: ObjectStatus
   /** Of the entry in the table; undefined = it has none. */
   readonly generation: number | undefined
@@ -96,6 +98,7 @@ export function factsOf({ resources, table, statuses, problems }: Translated, he
     const places = { sets: sets.get(status.ref) ?? [], votes: heard.votes, problems: problemsOf.get(object) ?? [] }
     return {
       object,
+      source: isModel ? model : policy,
       status,
       generation: (isModel ? models : policies).get(status.ref)?.generation,
       programming: heard.programming.get(object),

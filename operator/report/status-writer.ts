@@ -68,9 +68,11 @@ export class StatusWriter {
     const objects = new Set(verdicts.map(({ object }) => object))
     for (const object of this.#places.keys()) if (!objects.has(object)) this.#forget(object)
     for (const verdict of verdicts) {
-      const place = this.#places.get(verdict.object)
+      const before = this.#places.get(verdict.object)
+      // One that was deleted and made anew has no status, whatever the one before had: it is read again.
+      const place = before?.verdict.source === verdict.source ? before : undefined
       if (place !== undefined && isDeepStrictEqual(place.verdict, verdict)) continue
-      if (place === undefined) this.#places.set(verdict.object, { verdict, held: undefined, writtenAtMs: undefined })
+      if (place === undefined) this.#places.set(verdict.object, { verdict, held: undefined, writtenAtMs: before?.writtenAtMs })
       else place.verdict = verdict
       this.queue.add(verdict.object)
     }
