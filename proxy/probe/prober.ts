@@ -21,36 +21,50 @@ export interface ProberOptions {
 }
 
 interface Running {
-  settings: string
-  probe: EndpointProbe
+  /** As it was last described. */
+  of: ProbedEndpoint
+  /** Of the last `apply` that had it. */
+  round: number
+  readonly settings: string
+  readonly probe: EndpointProbe
 }
 
 export class Prober {
   readonly #context: ProbeContext
   readonly #running = new Map<string, Running>()
   readonly #stopping = new Set<Promise<void>>()
+  #round = 0
 
   constructor(options: ProberOptions) {
     this.#context = { clock: systemClock, ...options, gate: new Gate(AT_ONCE) }
   }
 
-  /** Starts, stops and restarts probes so that exactly these endpoints are probed, as they are now described. */
+  /**
+   * Starts, stops and restarts probes so that exactly these endpoints are probed, as they are now described. One whose `endpoint` and
+   * `backend` are the same objects as before is not looked into.
+   */
   apply(endpoints: readonly ProbedEndpoint[]): void {
-    const wanted = new Map(endpoints.filter(mayBeProbed).map((probed) => [probed.id, probed]))
-    for (const [id, running] of this.#running) {
-      const probed = wanted.get(id)
-      if (probed !== undefined && settingsOf(probed) === running.settings) wanted.delete(id)
-      else this.#end(id, running)
-    }
-    for (const [id, probed] of wanted) {
-      this.#running.set(id, { settings: settingsOf(probed), probe: new EndpointProbe(probed, this.#context) })
-    }
+    this.#round++
+    for (const probed of endpoints) if (mayBeProbed(probed)) this.#want(probed)
+    for (const [id, running] of this.#running) if (running.round !== this.#round) this.#end(id, running)
   }
 
   /** Ends everything; no report comes after the call. */
   async close(): Promise<void> {
     this.apply([])
     await Promise.all(this.#stopping)
+  }
+
+  #want(probed: ProbedEndpoint): void {
+    const running = this.#running.get(probed.id)
+    if (running !== undefined && isSame(running, probed)) {
+      running.of = probed
+      running.round = this.#round
+      return
+    }
+    if (running !== undefined) this.#end(probed.id, running)
+    const probe = new EndpointProbe(probed, this.#context)
+    this.#running.set(probed.id, { of: probed, round: this.#round, settings: settingsOf(probed), probe })
   }
 
   #end(id: string, { probe }: Running): void {
@@ -63,6 +77,9 @@ export class Prober {
 function mayBeProbed({ backend }: ProbedEndpoint): boolean {
   return backend.probed && backend.auth === undefined
 }
+
+const isSame = ({ of, settings }: Running, probed: ProbedEndpoint): boolean =>
+  (of.endpoint === probed.endpoint && of.backend === probed.backend) || settings === settingsOf(probed)
 
 /** All that a probe depends on: a change of anything else (a weight) leaves it running. */
 function settingsOf({ backend, endpoint }: ProbedEndpoint): string {
