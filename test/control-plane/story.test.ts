@@ -58,4 +58,9 @@ spec: {virtualModels: [auto], targets: [{model: llama}]}
     await says(gateway, 'llama', 'from-gpu-0')
     await says(gateway, 'auto', 'from-gpu-0')
   }
+  const waited = await cluster.kubectl(['-n', team, 'wait', '--for=condition=Ready', 'lmod/llama', 'rpol/auto', '--timeout=20s'])
+  assert.equal(waited.code, 0, waited.stderr)
+  const got = await cluster.kubectl(['-n', team, 'get', 'lmod,rpol', '--no-headers'])
+  assert.match(got.stdout, /llama +llama +True +1\/1 +2\/2/)
+  assert.match(got.stdout, /auto +auto +True +llama +2\/2/)
 })

@@ -54,12 +54,15 @@ const ALL_OFF: RelaySwitches = {
 }
 
 const NEW_LINE = 0x0a
+const MAX_WRITES = 10_000
 
 /** Owner: who starts it; `close()` once. */
 export class ApiRelay {
   readonly switches: RelaySwitches = { ...ALL_OFF }
   /** Requests by what they were: "watch", "list", "get", … as their method and query tell. */
   readonly seen = new Map<string, number>()
+  /** "PATCH /api/v1/…" of each request that may change something, the last 10,000. */
+  readonly writes: string[] = []
   readonly #options: RelayOptions
   readonly #server: Server
   readonly #upstream: Agent
@@ -155,6 +158,8 @@ export class ApiRelay {
   #count(near: IncomingMessage): void {
     const kind = isWatch(near) ? 'watch' : (near.method ?? '')
     this.seen.set(kind, (this.seen.get(kind) ?? 0) + 1)
+    if (near.method !== 'GET') this.writes.push(`${near.method} ${near.url}`)
+    if (this.writes.length > MAX_WRITES) this.writes.shift()
   }
 
   /** Whether a switch answers in the API server's place. */

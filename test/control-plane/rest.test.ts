@@ -1,0 +1,66 @@
+/** What an operator does when nothing happens, and what it shows of itself. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { ApiRelay } from '../support/control-plane/api-relay.ts'
+import { sharedControlPlane } from '../support/control-plane/shared.ts'
+import { eventually } from '../support/eventually.ts'
+import { install, type RunningOperator } from '../support/installation.ts'
+
+/** A new leader says within this time what it has to say. */
+const SETTLED_MS = 13_000
+const REST_MS = 60_000
+
+const metricsOf = async (operator: RunningOperator): Promise<Map<string, number>> => {
+  const text = await (await fetch(`${operator.metricsUrl}/metrics`)).text()
+  return new Map(
+    text
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#'))
+      .map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))]),
+  )
+}
+
+test('at rest an operator writes its Leases and nothing else', async (t) => {
+  const cluster = await sharedControlPlane()
+  const team = await cluster.namespace()
+  const relay = await ApiRelay.start({ upstream: cluster.url, upstreamCa: cluster.ca })
+  t.after(() => relay.close())
+  const folder = mkdtempSync(join(tmpdir(), 'llama-swap-rest-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const caFile = join(folder, 'ca.crt')
+  writeFileSync(caFile, relay.ca)
+  const installed = await install(cluster, { namespaces: [team] })
+  const operator = await installed.operator(t, { via: { url: relay.url, caFile } })
+  await installed.gateway(t)
+  await cluster.apply(`
+apiVersion: llamaswap.dev/v1alpha1
+kind: LlamaModel
+metadata: {name: far, namespace: ${team}}
+spec: {backends: [{name: rented, url: "https://api.example.com"}, {name: missing, service: {name: none, port: {number: 80}}}]}
+`)
+  await eventually(async () => {
+    const ready = await cluster.kubectl([
+      '-n',
+      team,
+      'get',
+      'lmod',
+      'far',
+      '-o',
+      'jsonpath={.status.conditions[?(@.type=="Accepted")].status}',
+    ])
+    assert.notEqual(ready.stdout, '')
+  })
+  await delay(SETTLED_MS)
+  const before = relay.writes.length
+  await delay(REST_MS)
+  const written = relay.writes.slice(before).filter((path) => !path.includes('/leases'))
+  assert.deepEqual(written, [])
+  assert.ok(relay.writes.length > before, 'it goes on renewing')
+  const metrics = await metricsOf(operator)
+  assert.equal(metrics.get('leader_election_master_status{name="llama-swap-operator"}'), 1)
+  for (const path of ['healthz', 'readyz', 'startupz']) assert.equal((await fetch(`${operator.metricsUrl}/${path}`)).status, 200, path)
+})
