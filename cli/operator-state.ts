@@ -31,6 +31,7 @@ export interface UsageState {
 export interface OperatorState {
   /** "namespace/name" of the leader Lease. */
   readonly install: string
+  /** Of this replica. */
   readonly identity: string
   readonly leads: boolean
   readonly leader: string | undefined
@@ -68,6 +69,9 @@ function causeOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   return error.cause instanceof Error && error.cause.message !== '' ? error.cause.message : error.message
 }
+
+/** "operator-0_4f1c…" → "operator-0": what follows tells processes of one pod apart. */
+export const podOf = (identity: string): string => identity.replace(/_[0-9a-f-]{36}$/, '')
 
 /** Undefined when it is something else. */
 export function parseOperatorState(raw: unknown): OperatorState | undefined {

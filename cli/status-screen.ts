@@ -1,6 +1,6 @@
 /** What `llama-swap status` shows, as lines of at most 100 columns, and whether all is well. PURE: from what was read to text. */
 import type { ClusterObject, Condition, LeaseSeen, ObjectKind } from './cluster-objects.ts'
-import type { Asked, StateProblem } from './operator-state.ts'
+import { type Asked, podOf, type StateProblem } from './operator-state.ts'
 
 export interface StatusSeen {
   readonly objects: readonly ClusterObject[]
@@ -112,18 +112,18 @@ interface Leader {
 function leaderOf({ lease, operator, nowMs }: StatusSeen): Leader {
   const state = 'state' in operator ? operator.state : undefined
   if (state?.notLeadingBecause !== undefined)
-    return { well: false, says: `${state.identity} has the Lease and does not lead: ${state.notLeadingBecause}` }
+    return { well: false, says: `${podOf(state.identity)} has the Lease and does not lead: ${state.notLeadingBecause}` }
   const epoch = state?.epoch === undefined ? '' : `, epoch ${state.epoch}`
   if ('because' in lease) {
-    if (state?.leads === true) return { well: true, says: `${state.identity}${epoch}` }
+    if (state?.leads === true) return { well: true, says: `${podOf(state.identity)}${epoch}` }
     return { well: false, says: `unknown: ${lease.because}. Name the operator's with --operator-namespace and --install.` }
   }
   const { holder, durationMs, renewTime } = lease.record
   if (holder === '') return { well: false, says: 'nobody: the last one has let go of the Lease' }
   const ageMs = nowMs - Date.parse(renewTime)
   if (!(ageMs <= durationMs * CLOCKS_DIFFER))
-    return { well: false, says: `nobody: ${holder} has not renewed the Lease for ${duration(ageMs)}` }
-  return { well: true, says: `${holder}${epoch}, renewed ${duration(ageMs)} ago` }
+    return { well: false, says: `nobody: ${podOf(holder)} has not renewed the Lease for ${duration(ageMs)}` }
+  return { well: true, says: `${podOf(holder)}${epoch}, renewed ${duration(ageMs)} ago` }
 }
 
 /** The Lease is written with another host's clock. */
@@ -138,7 +138,7 @@ function duration(ms: number): string {
 function proxiesOf(operator: Asked): string {
   if ('because' in operator) return `unknown: ${operator.because}. To ask it: kubectl port-forward POD 8081, then --operator URL.`
   const { leads, identity, gateways, sidecars } = operator.state
-  if (!leads) return `unknown: ${identity} does not lead; ask the leader's pod.`
+  if (!leads) return `unknown: ${podOf(identity)} does not lead; ask the leader's pod.`
   return `${count(gateways, 'gateway')}, ${count(sidecars, 'sidecar')}`
 }
 

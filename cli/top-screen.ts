@@ -1,5 +1,5 @@
 /** What `llama-swap top` shows: rates of models and what their endpoints do, from samples of an operator's state. PURE. */
-import type { EndpointState, OperatorState, UsageState } from './operator-state.ts'
+import { type EndpointState, type OperatorState, podOf, type UsageState } from './operator-state.ts'
 
 export interface Sample {
   readonly atMs: number
@@ -62,7 +62,7 @@ export function topScreen(before: Sample | undefined, now: Sample, { rows, colum
   const width = Math.max(12, columns - NUMBER_COLUMNS)
   const models = topRows(before, now)
   const head = [
-    `${install}  leader ${identity}, epoch ${epoch ?? '–'}  ${gateways} gateways, ${sidecars} sidecars`,
+    `${install}  leader ${podOf(identity)}, epoch ${epoch ?? '–'}  ${gateways} gateways, ${sidecars} sidecars`,
     '',
     `${cut('LlamaModel', width)}${HEAD}`,
   ]

@@ -1,7 +1,7 @@
 /** `llama-swap top`: traffic by model and endpoint, live, as the leading operator has heard it from all proxies. It changes nothing. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Flag, flag, helpLines, readFlags, UsageError } from '../proxy/config.ts'
-import { askOperator } from './operator-state.ts'
+import { askOperator, podOf } from './operator-state.ts'
 import { type Sample, topScreen } from './top-screen.ts'
 
 const TOP_FLAGS: readonly Flag[] = [
@@ -58,7 +58,9 @@ async function once(url: string): Promise<number> {
 }
 
 function standby({ state: { identity, leader } }: Sample): number {
-  write(`${identity} does not lead and hears no proxies. ${leader === undefined ? 'Nobody leads now.' : `Ask the leader, ${leader}.`}\n`)
+  write(
+    `${podOf(identity)} does not lead and hears no proxies. ${leader === undefined ? 'Nobody leads now.' : `Ask the leader, ${podOf(leader)}.`}\n`,
+  )
   return 1
 }
 
