@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, type TestContext, test } from 'node:test'
@@ -23,7 +25,7 @@ after(() => rm(folder, { recursive: true, force: true }))
 
 const LOGGER = createLogger({ write: () => {}, level: 'error', now: Date.now })
 
-function client(t: TestContext, url: string, ips: readonly string[]): { push: PushClient; receiver: Receiver } {
+function client(t: TestContext, url: string, ips: readonly string[], random = 0.01): { push: PushClient; receiver: Receiver } {
   const receiver = new Receiver({ swap: () => {}, refused: () => {} })
   const table = new PushedTable({
     mode: 'Gateway',
@@ -43,7 +45,7 @@ function client(t: TestContext, url: string, ips: readonly string[]): { push: Pu
     table,
     reports: () => [],
     resolve: async () => ips.map((address) => ({ address, family: 4 })),
-    random: () => 0.01,
+    random: () => random,
     logger: LOGGER,
   })
   t.after(() => push.close())
@@ -81,6 +83,25 @@ test('whom a standby names is tried next, where it is one of the addresses', asy
   client(t, `wss://localhost:${standby.port}/push`, ['127.0.0.1', '127.0.0.2', '127.0.0.3'])
   await (await leader.stream()).next('ack')
   assert.equal(other.dialled, 0)
+})
+
+test('a standby is asked again within 2 s, and not kept waiting for another address that lets dials time out', async (t) => {
+  const standby = await operatorAt(t, '127.0.0.1', 0, {})
+  const frozen = createServer((socket) => sockets.push(socket))
+  const sockets: Socket[] = []
+  t.after(() => {
+    frozen.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  await once(frozen.listen(standby.port, '127.0.0.2'), 'listening')
+  client(t, `wss://localhost:${standby.port}/push`, ['127.0.0.1', '127.0.0.2'], 1)
+  const asked = (times: number): Promise<void> => eventually(async () => assert.ok(standby.dialled >= times), 8_000)
+  await asked(2)
+  const sinceMs = performance.now()
+  await asked(5)
+  const tookMs = performance.now() - sinceMs
+  assert.ok(tookMs < 4_500, `three more times took ${Math.round(tookMs)} ms`)
+  assert.equal(sockets.length, 1)
 })
 
 test('addresses are found by name, and names that cannot be resolved are told', async () => {

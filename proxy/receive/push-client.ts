@@ -35,16 +35,19 @@ export interface PushState {
 
 const FIRST_DELAY_MS = 200
 const MAX_DELAY_MS = 10_000
-const HANDSHAKE_MS = 5_000
+/** While a standby answers: one of them is to lead within seconds. */
+const MAX_STANDBY_DELAY_MS = 2_000
+/** Who let a dial time out is not dialled for this long while a standby answers: it may be frozen, and each dial of it takes its time. */
+const SHUNNED_MS = 10_000
 /** Addresses whose last problem is remembered, so that it is logged once. */
 const MAX_SAID = 64
 /** A connection that lasted this long begins the delays anew. */
 const STEADY_MS = 10_000
 
 /**
- * Dials operators until one leads, and again whenever it is lost: each address in turn at once, then a pause of 0.2 s, doubling to 10 s,
- * with full jitter; or as an operator says, and up to half of that more, so that not all come at once. Owner of the connection: `close()`
- * ends it and the loop.
+ * Dials operators until one leads, and again whenever it is lost: each address in turn at once, then a pause of 0.2 s, doubling to 10 s, or
+ * to 2 s while a standby answers, with full jitter; or as an operator says, and up to half of that more, so that not all come at once. Owner
+ * of the connection: `close()` ends it and the loop.
  */
 export class PushClient {
   readonly #options: PushClientOptions
@@ -56,8 +59,11 @@ export class PushClient {
   #problem: string | undefined
   #last: OperatorAddress | undefined
   #rounds = 0
+  #standbyAnswered = false
   /** Operator → what went wrong with it last. */
   readonly #said = new Map<string, string>()
+  /** Operator → until when. */
+  readonly #shunned = new Map<string, number>()
 
   constructor(options: PushClientOptions) {
     this.#options = options
@@ -96,11 +102,15 @@ export class PushClient {
     const { addresses, failures } = await resolveOperators(this.#options.operators, this.#options.resolve)
     for (const { url, message } of failures) this.#lost(`${url.protocol}//${url.host}`, { loss: 'unreachable', message, servedMs: 0 })
     let left = inTurn(addresses, this.#last)
+    left = [...left.filter((one) => !this.#isShunned(one)), ...left.filter((one) => this.#isShunned(one))]
+    this.#standbyAnswered = false
     for (let next = left[0]; next !== undefined && !this.#stop.signal.aborted; next = left[0]) {
       const tried = next
       left = left.slice(1)
+      if (this.#standbyAnswered && this.#isShunned(tried)) continue
       const end = await this.#connect(tried)
       this.#lost(shownAddress(tried), end)
+      if (end.loss === 'not_leader') this.#standbyAnswered = true
       if (end.servedMs > 0) this.#last = tried
       if (end.servedMs >= STEADY_MS) this.#rounds = 0
       if (end.servedMs > 0 || end.retryAfterMs !== undefined) return end.retryAfterMs
@@ -133,7 +143,15 @@ export class PushClient {
     if (this.#stop.signal.aborted) session.close()
     const end = await session.ended
     this.#session = undefined
+    if (end.timedOut) this.#shunned.set(shownAddress(address), performance.now() + SHUNNED_MS)
     return end
+  }
+
+  #isShunned(address: OperatorAddress): boolean {
+    const shown = shownAddress(address)
+    const untilMs = this.#shunned.get(shown) ?? 0
+    if (untilMs <= performance.now()) this.#shunned.delete(shown)
+    return untilMs > performance.now()
   }
 
   #lost(operator: string, { loss, message, servedMs }: SessionEnd): void {
@@ -149,7 +167,7 @@ export class PushClient {
   }
 
   #backOffMs(): number {
-    const ceilingMs = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#rounds)
+    const ceilingMs = Math.min(this.#standbyAnswered ? MAX_STANDBY_DELAY_MS : MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#rounds)
     this.#rounds++
     return ceilingMs * this.#options.random()
   }
@@ -175,7 +193,6 @@ function inTurn(addresses: readonly OperatorAddress[], last: OperatorAddress | u
 function dial({ url, ip, family }: OperatorAddress, ca: string | undefined, token: string | undefined): WebSocket | { error: string } {
   try {
     return new WebSocket(url, PUSH_SUBPROTOCOL, {
-      handshakeTimeout: HANDSHAKE_MS,
       maxPayload: MAX_FRAME_BYTES,
       perMessageDeflate: false,
       followRedirects: false,

@@ -25,6 +25,8 @@ export interface SessionEnd {
   readonly retryAfterMs?: number
   /** Who leads, as a standby says. */
   readonly leader?: string
+  /** It let the dial time out. */
+  readonly timedOut?: true
   /** Since the welcome; 0 = there was none. */
   readonly servedMs: number
 }
@@ -43,6 +45,8 @@ export interface PushSessionOptions {
   readonly onWelcome: (frame: Extract<OperatorFrame, { type: 'welcome' }>) => void
 }
 
+/** From the dial to the answer of the upgrade. The timeout of `ws` begins anew with each step, and takes twice as long. */
+const OPEN_WITHIN_MS = 5_000
 const TICK_MS = 1_000
 /** A tick early rather than one late. */
 const SEND_BY_MS = HEARTBEAT_MS - TICK_MS / 2
@@ -62,6 +66,7 @@ export class PushSession {
   readonly ended: Promise<SessionEnd>
   readonly #options: PushSessionOptions
   #end: (end: SessionEnd) => void = () => {}
+  readonly #opening: NodeJS.Timeout
   #timer: NodeJS.Timeout | undefined
   #closing: NodeJS.Timeout | undefined
   #token: string | undefined
@@ -81,6 +86,7 @@ export class PushSession {
       this.#end = resolve
     })
     const { socket } = options
+    this.#opening = setTimeout(() => this.#giveUp(), OPEN_WITHIN_MS)
     socket.on('open', () => this.#opened())
     socket.on('message', (bytes, isBinary) => this.#received(bytes instanceof Buffer ? bytes.toString() : '', isBinary))
     socket.on('unexpected-response', (_request, response) => void this.#turnedAway(response))
@@ -100,7 +106,13 @@ export class PushSession {
     return this.#timer !== undefined
   }
 
+  #giveUp(): void {
+    this.#because ??= { loss: 'unreachable', message: `it has not answered within ${OPEN_WITHIN_MS / 1000} s`, timedOut: true }
+    this.#options.socket.terminate()
+  }
+
   #opened(): void {
+    clearTimeout(this.#opening)
     this.#heardAtMs = performance.now()
     this.#silence = setTimeout(() => setImmediate(() => this.#judgeSilence()), DEAD_AFTER_MS)
     this.#timer = setInterval(() => this.#tick(), TICK_MS)
@@ -210,6 +222,7 @@ export class PushSession {
   }
 
   #closed(code: number, reason: string): void {
+    clearTimeout(this.#opening)
     clearInterval(this.#timer)
     clearTimeout(this.#silence)
     clearTimeout(this.#closing)
