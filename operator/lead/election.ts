@@ -20,7 +20,7 @@ export interface ElectionTiming {
   readonly jitter: number
 }
 
-export const ELECTION_TIMING: ElectionTiming = { leaseMs: 15_000, renewDeadlineMs: 10_000, retryMs: 2000, jitter: 1.2 }
+const ELECTION_TIMING: ElectionTiming = { leaseMs: 15_000, renewDeadlineMs: 10_000, retryMs: 2000, jitter: 1.2 }
 
 export interface ElectionOptions {
   readonly client: LeaseClient
@@ -41,7 +41,7 @@ export interface ElectionOptions {
 /** On the Lease: the epoch of the newest leader. */
 export const EPOCH_ANNOTATION = 'llamaswap.dev/epoch'
 /** On the Lease: where the leader takes proxies. */
-export const ADDRESS_ANNOTATION = 'llamaswap.dev/address'
+const ADDRESS_ANNOTATION = 'llamaswap.dev/address'
 
 const RELEASE_TIMEOUT_MS = 2000
 /** After the moment when a holder's time is up, at most. */

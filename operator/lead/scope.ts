@@ -87,7 +87,7 @@ export class Scope {
   setNamespaces(namespaces: Iterable<string>): void {
     const wanted = new Set(namespaces)
     for (const namespace of this.#places.keys()) if (!wanted.has(namespace)) this.#places.delete(namespace)
-    for (const namespace of wanted) if (!this.#places.has(namespace)) this.#places.set(namespace, this.#newPlace(namespace))
+    for (const namespace of wanted) if (!this.#places.has(namespace)) this.#add(namespace)
     this.#wake.abort()
   }
 
@@ -96,6 +96,12 @@ export class Scope {
     if (conflicts.length > 0) return { may: 'not', conflicts, message: this.#refusal(conflicts) }
     const open = [...this.#places].find(([, { standing }]) => standing !== 'held')
     return open === undefined ? { may: 'lead' } : { may: 'unknown', message: openMessage(open[0], open[1].standing) }
+  }
+
+  /** The state is told again then: whoever looked in between may have seen it unknown. */
+  #add(namespace: string): void {
+    this.#places.set(namespace, this.#newPlace(namespace))
+    this.#told = ''
   }
 
   #newPlace(namespace: string): Place {
