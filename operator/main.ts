@@ -78,7 +78,8 @@ export class Operator {
       podNamespaces: [config.namespace],
       settings: { builtInAuto: false, addresses: config.addresses },
       onSnapshot: (resources, problems) => this.#take(resources, problems),
-      onRecord: ({ resource }, record) => {
+      onRecord: ({ resource, namespace }, record) => {
+        if (record.what === 'list') log.debug('listed', { resource, namespace, objects: record.objects, how: record.how })
         if (record.what !== 'restart') return
         metrics.watchRestarted({ resource, reason: record.end.reason })
         if (record.end.reason === 'bug')
