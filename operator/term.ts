@@ -86,7 +86,7 @@ export class Term {
     const { election, push, address, log, onLead } = this.#options
     try {
       const epoch = await election.claimEpoch(push.highestGatewayEpoch())
-      if (this.#isOver || this.#scope.state.may !== 'lead') return
+      if (this.#isOver || this.#scope.state.may === 'not') return
       this.#epoch = epoch
       push.setLeading(true, address)
       push.setEpoch(epoch)
