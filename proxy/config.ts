@@ -45,7 +45,7 @@ export const STANDALONE_FLAGS: readonly Flag[] = [
 
 export const PROXY_FLAGS: readonly Flag[] = [
   flag('table', 'FILE', '', 'routing table as JSON, read again when it changes'),
-  flag('operator', 'URL,…', '', 'operators that push the routing table, such as wss://llama-swap-push:8443; instead of --table'),
+  flag('operator', 'URL,…', '', 'operators that push the routing table, such as wss://llama-swap-operator:8443; instead of --table'),
   flag('operator-ca', 'FILE', '', "certificates in PEM that sign the operators'; absent = the system's"),
   flag('operator-token', 'FILE', '', "this pod's ServiceAccount token with the audience llama-swap-push"),
   flag('mode', 'MODE', 'Gateway', 'Gateway, or Sidecar: every request has the rights of the pod and needs no key'),

@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
+import { loadAll } from 'js-yaml'
+import { REASONS } from '../operator/report/reasons.ts'
+import { PROBLEMS } from '../operator/translate/problems.ts'
 import { accessLine } from '../proxy/account/access-line.ts'
 import { Metrics } from '../proxy/account/metrics.ts'
 import { REFUSED, tableOf } from '../proxy/account/record.fixture.ts'
+import { PROXY_FLAGS, STANDALONE_FLAGS } from '../proxy/config.ts'
 import { ERRORS } from '../proxy/errors.ts'
 import { Live } from '../proxy/live/live.ts'
 
@@ -69,6 +74,96 @@ test('docs/metrics.md lists every field of the access line in order, and no othe
   assert.deepEqual(
     rowsOf('docs/metrics.md', 'Field').flatMap(([fields]) => words(fields)),
     Object.keys(line),
+  )
+})
+
+const OPERATIONS = 'docs/operations.md'
+const SOURCES = globSync('{operator,proxy,cli}/**/*.ts', { cwd: ROOT }).filter((path) => !/[.](test|fixture)[.]ts$/.test(path))
+const sources = SOURCES.map(read).join('\n')
+
+interface WrittenFlag {
+  readonly name: string
+  readonly value: string
+  readonly fallback: string
+  readonly help: string
+}
+
+const writtenFlags = (first: string): readonly WrittenFlag[] =>
+  rowsOf(OPERATIONS, first).map(([name, value, fallback, help = '']) => ({
+    name: words(name)[0]?.slice(2) ?? '',
+    value: words(value)[0] ?? '',
+    fallback: words(fallback)[0] ?? '',
+    help,
+  }))
+
+test('docs/operations.md lists every flag of the operator as --help does, and no other', () => {
+  const help = execFileSync(process.execPath, [join(ROOT, 'cli/main.ts'), 'operator', '--help'], { encoding: 'utf8' })
+  const real = [...help.matchAll(/^ {2}--(\S+) (\S+) +(.+?)(?: \(default (\S+)\))?$/gm)]
+  assert.ok(real.length > 10)
+  assert.deepEqual(
+    writtenFlags('Operator flag'),
+    real.map(([, name = '', value = '', text = '', fallback = '']) => ({ name, value, fallback, help: text })),
+  )
+})
+
+test('docs/operations.md lists the flags of the push as the proxy has them, and no other', () => {
+  const others = new Set(['table', 'metrics-port', ...STANDALONE_FLAGS.map(({ name }) => name)])
+  const real = PROXY_FLAGS.filter(({ name }) => !others.has(name)).map((one) => ({ ...one, fallback: one.fallback ?? '' }))
+  assert.deepEqual(writtenFlags('Proxy flag'), real)
+})
+
+test('docs/operations.md names only metrics, reasons and log lines that there are', () => {
+  const metrics = new Set(
+    ['Metric', 'Operator metric'].flatMap((first) => rowsOf('docs/metrics.md', first).flatMap(([name]) => words(name))),
+  )
+  const reasons = new Set([...REASONS.map(({ reason }) => reason), ...Object.keys(PROBLEMS)])
+  const cells = rowsOf(OPERATIONS, 'What happens').flat().join('\n')
+  const named = words(cells).map((word) => word.replace(/\{.*$/, ''))
+  assert.deepEqual(
+    named.filter((word) => /^[a-z]+(_[a-z]+)+$/.test(word) && !metrics.has(word)),
+    [],
+  )
+  assert.deepEqual(
+    named.filter((word) => /^[A-Z][A-Za-z]+$/.test(word) && !reasons.has(word)),
+    [],
+  )
+  const lines = [...cells.matchAll(/\b[Ll]og `([^`]+)`/g)].map(([, line = '']) => line)
+  assert.ok(named.length > 40 && lines.length > 10)
+  assert.deepEqual(
+    lines.filter((line) => !sources.includes(`'${line}'`) && !sources.includes(`\`${line}`)),
+    [],
+  )
+})
+
+test('the manifests of docs/operations.md give programs only flags that they have', () => {
+  const [, yaml = ''] = /```yaml\n(apiVersion: .*?)```/s.exec(read(OPERATIONS)) ?? []
+  const containers = loadAll(yaml).flatMap((manifest) => JSON.stringify(manifest).match(/"args":(\[[^\]]*\])/)?.[1] ?? [])
+  assert.equal(containers.length, 2)
+  for (const args of containers) {
+    const given: readonly string[] = [...args.matchAll(/"([^"]+)"/g)].map(([, arg = '']) => arg)
+    const help = execFileSync(process.execPath, [join(ROOT, 'cli/main.ts'), given[0] ?? '', '--help'], { encoding: 'utf8' })
+    const known = new Set([...help.matchAll(/^ {2}--(\S+)/gm)].map(([, name]) => name))
+    for (const arg of given.slice(1)) assert.ok(known.has(arg.slice(2).split('=')[0]), arg)
+  }
+})
+
+test('docs/how-it-works.md names files and symbols that there are', () => {
+  const named = [...read('docs/how-it-works.md').matchAll(/`([^`]+)`/g)].map(([, word = '']) => word)
+  const files = named.filter((word) => /^[\w/-]+[.]ts$/.test(word))
+  const symbols = named.filter((word) => /^[A-Za-z]+([.][A-Za-z]+)?(\(\))?$/.test(word))
+  assert.ok(files.length > 20 && symbols.length > 10)
+  assert.deepEqual(
+    files.filter((file) => !SOURCES.some((path) => path === file || path.endsWith(`/${file}`))),
+    [],
+  )
+  assert.deepEqual(
+    symbols.filter((symbol) =>
+      symbol
+        .replace('()', '')
+        .split('.')
+        .some((part) => !sources.includes(part)),
+    ),
+    [],
   )
 })
 
