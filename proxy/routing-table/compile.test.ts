@@ -78,6 +78,17 @@ test('a name with slashes is a name first, then namespace and name', () => {
   assert.equal(found(table, 'team-b/'), undefined)
 })
 
+test('nobody takes the explicit form of another by a name with a slash', () => {
+  const table = compiled({
+    b: model({ namespace: 'team-b', names: ['llama'], access: { from: 'Namespaces', namespaces: ['team-d'] }, createdAtMs: 2 }),
+    c: model({ namespace: 'team-c', names: ['team-b/llama'], access: ALL, createdAtMs: 1 }),
+  })
+  assert.equal(found(table, 'team-b/llama', 'team-b'), 'team-b/b')
+  assert.equal(found(table, 'team-b/llama', 'team-d'), 'team-b/b')
+  assert.equal(found(table, 'team-b/llama', 'team-c'), 'team-c/c')
+  assert.equal(found(table, 'team-b/llama', 'team-e'), 'team-c/c')
+})
+
 test('an internal model answers to no name, in no spelling', () => {
   const table = compiled({ inner: model({ visibility: 'Internal' }) })
   assert.deepEqual([found(table, 'inner'), found(table, 'default/inner'), visibleNames(table, 'default')], [undefined, undefined, []])

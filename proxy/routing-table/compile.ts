@@ -1,67 +1,6 @@
 import { compileClaims } from './claims.ts'
+import type { CompiledEndpoint, CompiledModel, CompiledTarget, CompiledPolicy, Claim, CompiledTable } from './compiled.ts'
 import type { Access, Backend, ClientKey, Endpoint, EndpointSet, Model, Policy, PolicyRule, Ref, RoutingTable, Target } from './v1.ts'
-
-/** An endpoint with all that an attempt needs: looked up once a table, not once a request. */
-export interface CompiledEndpoint {
-  readonly id: string
-  readonly origin: string
-  readonly basePath: string
-  readonly model: Ref
-  readonly backend: Backend
-  /** This endpoint's part of its backend's weight. */
-  readonly weight: number
-  /** A Service's own address: for when no other endpoint can take a request. */
-  readonly lastResort: boolean
-}
-
-export interface CompiledModel {
-  readonly entry: Model
-  readonly namespace: string
-  readonly name: string
-  /** Of all backends, lowest priority first, without the last resorts. */
-  readonly endpoints: readonly CompiledEndpoint[]
-  /** The same with the last resorts, each behind its backend's own. */
-  readonly withLastResorts: readonly CompiledEndpoint[]
-  /** Alias → what the engine calls it. */
-  readonly aliasUpstream: ReadonlyMap<string, string>
-}
-
-export interface CompiledTarget {
-  readonly model: CompiledModel
-  readonly weight: number
-}
-
-export interface CompiledRule {
-  readonly entry: PolicyRule
-  readonly targets: readonly CompiledTarget[]
-  readonly fallbackTargets: readonly CompiledTarget[]
-}
-
-export interface CompiledPolicy {
-  readonly entry: Policy
-  readonly namespace: string
-  readonly name: string
-  readonly rules: readonly CompiledRule[]
-}
-
-/** Who answers to a name. Within one name the oldest first, then by ref: the order of the table means nothing. */
-export type Claim =
-  | { readonly kind: 'model'; readonly namespace: string; readonly access: Access; readonly model: CompiledModel }
-  | { readonly kind: 'policy'; readonly namespace: string; readonly access: Access; readonly policy: CompiledPolicy }
-
-export interface CompiledTable {
-  readonly table: RoutingTable
-  readonly claims: ReadonlyMap<string, readonly Claim[]>
-  readonly models: ReadonlyMap<Ref, CompiledModel>
-  readonly policies: ReadonlyMap<Ref, CompiledPolicy>
-  /** By model: what its endpoints were made of. */
-  readonly sets: ReadonlyMap<Ref, readonly EndpointSet[]>
-  /** By id, last resorts included, in no order. */
-  readonly endpoints: ReadonlyMap<string, CompiledEndpoint>
-  readonly credentials: ReadonlyMap<string, string>
-  /** By lower-case hex SHA-256. */
-  readonly clientKeys: ReadonlyMap<string, ClientKey>
-}
 
 /** Splits "namespace/name". A ref without a slash does not occur in a parsed table. */
 export function splitRef(ref: Ref): { namespace: string; name: string } {
@@ -198,13 +137,16 @@ function targetsAny({ rules }: Policy, models: ReadonlySet<Ref>): boolean {
 }
 
 /**
- * Finds who answers to `name` for a client: its own namespace's objects first, then those shared with it, the oldest first; last, the
- * explicit form "namespace/name". Undefined = absent or hidden, which a client must not be able to tell apart.
+ * Finds who answers to `name` for a client: its own namespace's objects first, then the explicit form "namespace/name", which nobody else can
+ * take by a name with a slash; last those shared with it, the oldest first. Undefined = absent or hidden, which a client must not be able to
+ * tell apart.
  */
 export function resolveName(table: CompiledTable, name: string, clientNamespace: string): Claim | undefined {
   const shared = table.claims.get(name)?.filter((claim) => mayUse(claim.access, claim.namespace, clientNamespace)) ?? []
-  const found = shared.find((claim) => claim.namespace === clientNamespace) ?? shared[0]
-  if (found !== undefined) return found
+  return shared.find((claim) => claim.namespace === clientNamespace) ?? explicitly(table, name, clientNamespace) ?? shared[0]
+}
+
+function explicitly(table: CompiledTable, name: string, clientNamespace: string): Claim | undefined {
   const slash = name.indexOf('/')
   if (slash <= 0) return undefined
   const namespace = name.slice(0, slash)
