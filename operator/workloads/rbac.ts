@@ -54,22 +54,26 @@ const OWN: readonly Rule[] = [
 /** Only a cluster-wide install: namespaces by label, and tokens asked of the API server. */
 const CLUSTER: readonly Rule[] = [rule('', ['namespaces'], READ), rule('authentication.k8s.io', ['tokenreviews'], ['create'])]
 
-/** The objects to apply, ServiceAccount first. */
+/**
+ * The objects to apply, ServiceAccount first. What lies outside the installation's own namespace has that namespace in its name: another
+ * installation must not take its rights away.
+ */
 export function operatorRights(installation: Installation): readonly Manifest[] {
   const { namespace, serviceAccount, namespaces } = installation
   const account: Manifest = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: serviceAccount, namespace, labels: LABELS } }
+  const name = `${NAME}-${namespace}`
   const own = [makeRole(namespace, `${NAME}-own`, OWN), makeBinding('Role', namespace, `${NAME}-own`, installation)]
   if (namespaces === 'all') {
-    return [account, makeClusterRole([...SERVED, ...CLUSTER]), makeBinding('ClusterRole', undefined, NAME, installation), ...own]
+    return [account, makeClusterRole(name, [...SERVED, ...CLUSTER]), makeBinding('ClusterRole', undefined, name, installation), ...own]
   }
-  const served = namespaces.flatMap((served) => [makeRole(served, NAME, SERVED), makeBinding('Role', served, NAME, installation)])
+  const served = namespaces.flatMap((served) => [makeRole(served, name, SERVED), makeBinding('Role', served, name, installation)])
   return [account, ...served, ...own]
 }
 
-const makeClusterRole = (rules: readonly Rule[]): Manifest => ({
+const makeClusterRole = (name: string, rules: readonly Rule[]): Manifest => ({
   apiVersion: `${GROUP}/v1`,
   kind: 'ClusterRole',
-  metadata: { name: NAME, labels: LABELS },
+  metadata: { name, labels: LABELS },
   rules,
 })
 
