@@ -1,6 +1,6 @@
 import type { Registry } from 'prom-client'
 import type { EndpointState } from '../live/live.ts'
-import type { CompiledEndpoint, CompiledTable } from '../routing-table/compile.ts'
+import type { CompiledEndpoint, CompiledTable } from '../routing-table/compiled.ts'
 import { ReadGauge, type Reading } from './readings.ts'
 
 /** Endpoints beyond this many are left out, and counted as dropped at each scrape. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { Live } from '../live/live.ts'
-import type { CompiledTable } from '../routing-table/compile.ts'
+import type { CompiledTable } from '../routing-table/compiled.ts'
 import { Metrics } from './metrics.ts'
 import { answeredBy, REFUSED, refusedUnknown, tableOf } from './record.fixture.ts'
 

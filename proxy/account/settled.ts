@@ -1,7 +1,8 @@
 import type { FailureClass } from '../decide/classes.ts'
 import { ERRORS, type ErrorLabel } from '../errors.ts'
 import type { AttemptRecord, Ending } from '../forward/attempts.ts'
-import { type CompiledTable, resolveName } from '../routing-table/compile.ts'
+import { resolveName } from '../routing-table/compile.ts'
+import type { CompiledTable } from '../routing-table/compiled.ts'
 import type { RequestRecord } from '../serve/lifecycle.ts'
 
 /** How a request ended, in the one closed vocabulary of metrics and logs. */

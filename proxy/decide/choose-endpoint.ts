@@ -1,4 +1,4 @@
-import type { CompiledEndpoint } from '../routing-table/compile.ts'
+import type { CompiledEndpoint } from '../routing-table/compiled.ts'
 import type { EndpointStrategy } from '../routing-table/v1.ts'
 import type { CursorStep } from './decision.ts'
 import { byWeight } from './dice.ts'

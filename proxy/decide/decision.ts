@@ -1,5 +1,5 @@
 import type { Code } from '../errors.ts'
-import type { CompiledEndpoint, CompiledModel } from '../routing-table/compile.ts'
+import type { CompiledEndpoint, CompiledModel } from '../routing-table/compiled.ts'
 import type { Candidate, Ctx, Input, RuleInForce } from './input.ts'
 
 /** A round robin's turn that was used up: its owner adds it to the cursor. */

@@ -1,4 +1,4 @@
-import type { Claim, CompiledEndpoint, CompiledModel, CompiledTable } from '../routing-table/compile.ts'
+import type { Claim, CompiledEndpoint, CompiledModel, CompiledTable } from '../routing-table/compiled.ts'
 import type { Capability, Fallback, FallbackClass, Ref, Strategy } from '../routing-table/v1.ts'
 import type { FailureClass } from './classes.ts'
 

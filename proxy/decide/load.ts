@@ -1,4 +1,4 @@
-import type { CompiledEndpoint } from '../routing-table/compile.ts'
+import type { CompiledEndpoint } from '../routing-table/compiled.ts'
 import type { Input } from './input.ts'
 
 /** Three missed scrapes of the default five seconds. */

@@ -1,4 +1,5 @@
-import { type CompiledTable, visibleNames } from '../routing-table/compile.ts'
+import { visibleNames } from '../routing-table/compile.ts'
+import type { CompiledTable } from '../routing-table/compiled.ts'
 
 const MAX_NAMES_COMPARED = 2000
 const MAX_LENGTH_COMPARED = 100

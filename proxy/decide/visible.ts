@@ -1,4 +1,5 @@
-import { type CompiledModel, mayUse } from '../routing-table/compile.ts'
+import { mayUse } from '../routing-table/compile.ts'
+import type { CompiledModel } from '../routing-table/compiled.ts'
 
 /** Whether a client may know of this model: a policy that it may use can have targets that it may not ask for by name. */
 export const isVisible = ({ entry, namespace }: CompiledModel, clientNamespace: string): boolean =>

@@ -1,5 +1,5 @@
 import type { LatencyBook } from '../live/latency.ts'
-import type { CompiledEndpoint } from '../routing-table/compile.ts'
+import type { CompiledEndpoint } from '../routing-table/compiled.ts'
 import type { Deadlines } from './attempt.ts'
 
 const FIRST_TOKEN_MIN_MS = 5000

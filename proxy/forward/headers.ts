@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { CompiledEndpoint } from '../routing-table/compile.ts'
+import type { CompiledEndpoint } from '../routing-table/compiled.ts'
 
 /** What of the client's head an engine gets to see. Never a credential; hop-by-hop and `connection`-named fields are not on it. */
 const PASSED_ON = ['accept', 'user-agent', 'traceparent', 'tracestate', 'openai-beta', 'x-session-id'] as const

@@ -1,5 +1,5 @@
 import { buildConnector, type Dispatcher, Pool } from 'undici'
-import type { CompiledEndpoint, CompiledTable } from '../routing-table/compile.ts'
+import type { CompiledEndpoint, CompiledTable } from '../routing-table/compiled.ts'
 import type { AddressPolicy } from './addresses.ts'
 
 const DEFAULT_CONNECT_MS = 2000

@@ -1,4 +1,4 @@
-import type { Claim, CompiledModel, CompiledPolicy, CompiledTable } from './compile.ts'
+import type { Claim, CompiledModel, CompiledPolicy, CompiledTable } from './compiled.ts'
 import type { Model, Policy, Ref } from './v1.ts'
 
 type Claims = CompiledTable['claims']

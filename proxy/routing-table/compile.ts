@@ -1,6 +1,6 @@
 import { compileClaims } from './claims.ts'
-import type { CompiledEndpoint, CompiledModel, CompiledTarget, CompiledPolicy, Claim, CompiledTable } from './compiled.ts'
-import type { Access, Backend, ClientKey, Endpoint, EndpointSet, Model, Policy, PolicyRule, Ref, RoutingTable, Target } from './v1.ts'
+import type { Claim, CompiledEndpoint, CompiledModel, CompiledPolicy, CompiledTable, CompiledTarget } from './compiled.ts'
+import type { Access, Endpoint, EndpointSet, Model, Policy, Ref, RoutingTable, Target } from './v1.ts'
 
 /** Splits "namespace/name". A ref without a slash does not occur in a parsed table. */
 export function splitRef(ref: Ref): { namespace: string; name: string } {

@@ -4,5 +4,6 @@
  * caller keeps its last good table. The only module of `proxy/` that `operator/` may import.
  */
 export * from './compile.ts'
+export * from './compiled.ts'
 export { parseTable, READS_VERSIONS } from './parse.ts'
 export * from './v1.ts'

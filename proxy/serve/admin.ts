@@ -4,7 +4,7 @@
  */
 import express, { type Express, type Response } from 'express'
 import type { Live } from '../live/live.ts'
-import type { CompiledTable } from '../routing-table/compile.ts'
+import type { CompiledTable } from '../routing-table/compiled.ts'
 
 export interface Shown {
   readonly table: () => CompiledTable

@@ -2,7 +2,7 @@ import { hash, timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Client } from '../decide/input.ts'
 import type { ApiError } from '../errors.ts'
-import type { CompiledTable } from '../routing-table/compile.ts'
+import type { CompiledTable } from '../routing-table/compiled.ts'
 import { looksLikeToken, verifyToken } from './client-tokens.ts'
 
 export const AUTH_MODES = ['Required', 'Optional', 'Off'] as const

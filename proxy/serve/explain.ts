@@ -4,7 +4,7 @@ import type { Client, Facts, LiveView } from '../decide/input.ts'
 import type { Dialect } from '../dialects/dialect.ts'
 import { readRequest } from '../dialects/request.ts'
 import type { ApiError } from '../errors.ts'
-import type { CompiledTable } from '../routing-table/compile.ts'
+import type { CompiledTable } from '../routing-table/compiled.ts'
 import { type ShownCandidate, shownCandidates, shownName } from './decision-headers.ts'
 
 /** The same decision a request would get now, in full, and nothing is called. Round-robin turns are not used up. */

@@ -1,4 +1,5 @@
-import { type Claim, type CompiledTable, resolveName, visibleNames } from '../routing-table/compile.ts'
+import { resolveName, visibleNames } from '../routing-table/compile.ts'
+import type { Claim, CompiledTable } from '../routing-table/compiled.ts'
 
 /** One row of `GET /v1/models`. */
 export interface ModelRow {

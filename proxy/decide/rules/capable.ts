@@ -1,4 +1,4 @@
-import type { CompiledEndpoint } from '../../routing-table/compile.ts'
+import type { CompiledEndpoint } from '../../routing-table/compiled.ts'
 import type { Capability } from '../../routing-table/v1.ts'
 import { anyLeft, keepEndpoints, next, type Rule, refuse } from '../decision.ts'
 import type { LiveView } from '../input.ts'

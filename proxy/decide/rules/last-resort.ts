@@ -1,4 +1,4 @@
-import type { CompiledEndpoint } from '../../routing-table/compile.ts'
+import type { CompiledEndpoint } from '../../routing-table/compiled.ts'
 import type { FailureClass } from '../classes.ts'
 import { keepEndpoints, next, type Rule } from '../decision.ts'
 import type { Candidate, Ctx, Input } from '../input.ts'

@@ -1,4 +1,4 @@
-import type { CompiledModel, CompiledPolicy, CompiledRule, CompiledTarget } from '../../routing-table/compile.ts'
+import type { CompiledModel, CompiledPolicy, CompiledRule, CompiledTarget } from '../../routing-table/compiled.ts'
 import type { HeaderMatch, Match } from '../../routing-table/v1.ts'
 import { DEFAULT_WHEN } from '../classes.ts'
 import { next, type Rule, refuse } from '../decision.ts'

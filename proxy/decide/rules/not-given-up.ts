@@ -1,4 +1,4 @@
-import type { CompiledEndpoint } from '../../routing-table/compile.ts'
+import type { CompiledEndpoint } from '../../routing-table/compiled.ts'
 import type { FallbackClass } from '../../routing-table/v1.ts'
 import { CLASSES } from '../classes.ts'
 import { keepEndpoints, next, type Rule } from '../decision.ts'

@@ -1,4 +1,4 @@
-import type { CompiledEndpoint } from '../../routing-table/compile.ts'
+import type { CompiledEndpoint } from '../../routing-table/compiled.ts'
 import { chooseEndpoint } from '../choose-endpoint.ts'
 import { chooseTarget } from '../choose-target.ts'
 import { type Rule, refuse } from '../decision.ts'
