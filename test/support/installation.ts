@@ -88,10 +88,20 @@ export async function install(cluster: Cluster, { namespaces, args: shared = [] 
       const program = startProgram({
         file: 'cli/main.ts',
         args: [
-          ...['operator', '--kubeconfig', kubeconfig, '--namespace', namespace, ...scope, '--identity', name],
-          ...['--host', '127.0.0.1', '--push-port', String(port), '--metrics-port', '0', '--admin-port', '0'],
-          ...['--push-names', '127.0.0.1,localhost', '--address', pushUrl],
-          ...['--gateway-service-accounts', `${namespace}/llama-swap-gateway`, ...shared, ...args],
+          'operator',
+          `--kubeconfig=${kubeconfig}`,
+          `--namespace=${namespace}`,
+          ...scope,
+          `--identity=${name}`,
+          '--host=127.0.0.1',
+          `--push-port=${port}`,
+          '--metrics-port=0',
+          '--admin-port=0',
+          '--push-names=127.0.0.1,localhost',
+          `--address=${pushUrl}`,
+          `--gateway-service-accounts=${namespace}/llama-swap-gateway`,
+          ...shared,
+          ...args,
         ],
       })
       t.after(async () => {
