@@ -334,6 +334,7 @@ export class Operator {
 
   #state(): unknown {
     const { config } = this.#options
+    const votes = this.#push.reports()
     return {
       install: `${config.namespace}/${config.install}`,
       identity: config.identity,
@@ -349,7 +350,7 @@ export class Operator {
       tableTooLargeBytes: this.#isTooLarge,
       programming: Object.fromEntries(this.#push.programming()),
       endpoints: (this.#translation?.table.endpointSets ?? []).flatMap(({ model, backend, endpoints }) =>
-        endpoints.map(({ id, origin }) => ({ model, backend, id, origin, ...this.#push.reports().get(id) })),
+        endpoints.map(({ id, origin }) => ({ model, backend, id, origin, ...votes.get(id) })),
       ),
       usage: Object.fromEntries(this.#push.usage()),
     }
