@@ -158,6 +158,7 @@ export class Election {
     this.#checkDeadline()
     const annotate = (current: Lease['annotations']): Lease['annotations'] => this.#annotations(current, claim)
     const attempt = await this.#holder.attempt({ durationMs: this.#timing.leaseMs, annotate, ...this.#call() })
+    this.#highestEpoch = Math.max(this.#highestEpoch, epochOf(this.#holder.lease?.annotations ?? {}))
     this.#checkDeadline()
     if (!attempt.held) this.#stepDown()
     else this.#renewed(attempt.sentAtMs)

@@ -30,6 +30,22 @@ test("a gateway's newer epoch raises the leader's, and everyone is welcomed agai
   assert.deepEqual([again.commit.epoch, again.set], [41, []])
 })
 
+test('a gateway that has the same epoch from another leader gets nothing before it is raised; one that has it from us does', async (t) => {
+  const raised: number[] = []
+  const running = await startPush(t, { table: TABLE, events: { onStaleEpoch: (have) => raised.push(have) } })
+  running.server.setEpoch(7)
+  const proxy = await running.dial('gateway')
+  proxy.hello({ epoch: 7 })
+  await until(() => raised.length === 1, 'the lead is told')
+  assert.deepEqual(raised, [7])
+  running.server.setEpoch(8)
+  assert.equal((await proxy.nextOf('welcome')).epoch, 8)
+  const again = await running.dial('gateway')
+  again.hello({ epoch: 8 })
+  assert.equal((await again.nextOf('welcome')).epoch, 8)
+  assert.deepEqual(raised, [7])
+})
+
 test('the lead is told again while it has not raised the epoch', async (t) => {
   const told: number[] = []
   const limits = { heartbeatMs: 40, staleAgainMs: 100 }

@@ -33,6 +33,8 @@ export interface SessionOwner {
   target(mode: ProxyMode, namespace: string): Target | undefined
   frames(held: Held, view: View): Iterator<Buffer>
   greeted(session: Session): void
+  /** Asked before each welcome: false, if it has our epoch from another operator. */
+  mayWelcome(session: Session): boolean
   stale(session: Session, have: number): void
   verify(token: string): Promise<Verdict>
   refused(refusal: Refusal): void
@@ -133,6 +135,7 @@ export class Session {
   welcome(confirmed = false): void {
     const epoch = this.#owner.epoch()
     if (!this.isGreeted || epoch === undefined) return
+    if (!this.#owner.mayWelcome(this)) return this.#becomeStale(epoch)
     const { namespace } = this.#identity
     this.#write({
       type: 'welcome',

@@ -84,6 +84,8 @@ export class Sessions implements SessionOwner {
   readonly #closing = new AbortController()
   readonly #ticker: NodeJS.Timeout
   #epoch: number | undefined
+  /** Gateways that have this epoch from us. */
+  readonly #welcomed = new Set<string>()
   #highestGatewayEpoch = 0
   /** What the lead was last told that a gateway has seen. */
   #toldStale = { have: 0, atMs: 0 }
@@ -142,6 +144,7 @@ export class Sessions implements SessionOwner {
 
   /** Undefined: nobody is greeted until there is one. */
   setEpoch(epoch: number | undefined): void {
+    if (epoch !== this.#epoch) this.#welcomed.clear()
     this.#epoch = epoch
     this.#toldStale = { have: 0, atMs: 0 }
     if (epoch !== undefined) for (const session of this.#all) session.welcome()
@@ -165,6 +168,7 @@ export class Sessions implements SessionOwner {
 
   notLeader(address: string | undefined): void {
     this.#epoch = undefined
+    this.#welcomed.clear()
     for (const session of this.#all) session.notLeader(address)
   }
 
@@ -202,6 +206,15 @@ export class Sessions implements SessionOwner {
     if (before !== undefined) this.#hasGone(before)
     this.#greeted.set(session.proxy, session)
     if (session.mode === 'Gateway') this.#hasSeen(session.epochSeen)
+  }
+
+  /** Two leaders have one epoch where a Lease was lost between them: as with a newer one, it is raised before anything is sent. */
+  mayWelcome({ mode, proxy, epochSeen }: Session): boolean {
+    if (mode === 'Sidecar') return true
+    if (epochSeen === this.#epoch && !this.#welcomed.has(proxy)) return false
+    if (this.#welcomed.size >= MAX_WELCOMED) this.#welcomed.clear()
+    this.#welcomed.add(proxy)
+    return true
   }
 
   stale(session: Session, have: number): void {
@@ -309,6 +322,8 @@ export class Sessions implements SessionOwner {
   }
 }
 
+/** Names remembered; past that a gateway may raise the epoch once for nothing. */
+const MAX_WELCOMED = 10_000
 const CONFIRM_RETRY_MS = 2_000
 const VERIFY_TIMEOUT_MS = 10_000
 
