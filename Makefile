@@ -91,6 +91,10 @@ bench: bundle ## measure against nginx, write docs/benchmarks.md (about five min
 bench-quick: bundle ## a smoke run of the benchmark: one short round, writes nothing
 	node test/bench/run.ts --quick
 
+.PHONY: bench-control-plane
+bench-control-plane: bundle ## how fast a change is in force at all proxies, and what the operator takes for it (four minutes)
+	node test/bench/control-plane/run.ts
+
 .PHONY: demo
 demo: ## llama-swap with a real engine and a real small model, and a request to try
 	node cli/demo.ts
