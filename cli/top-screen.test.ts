@@ -32,7 +32,7 @@ test('models by traffic with their rates, and under each its endpoints by load',
   const now = sample(6_000, { 'team/llama': used(150, 15, 6_000), 'team/small': used(1, 0, 0) })
   assert.equal(
     topScreen(before, now, LIMITS).join('\n'),
-    `llama-swap/op  leader op-0, epoch 3  2 gateways, 0 sidecars
+    `llama-swap/op  leader op-0, epoch 3  gateways 2, sidecars 0
 
 LlamaModel                                       requests/s  errors/s  tokens/s  in flight  state
 team/llama                                             10.0       1.0      1000         10  1/2 up

@@ -62,7 +62,7 @@ export function topScreen(before: Sample | undefined, now: Sample, { rows, colum
   const width = Math.max(12, columns - NUMBER_COLUMNS)
   const models = topRows(before, now)
   const head = [
-    `${install}  leader ${podOf(identity)}, epoch ${epoch ?? '–'}  ${gateways} gateways, ${sidecars} sidecars`,
+    `${install}  leader ${podOf(identity)}, epoch ${epoch ?? '–'}  gateways ${gateways}, sidecars ${sidecars}`,
     '',
     `${cut('LlamaModel', width)}${HEAD}`,
   ]

@@ -68,6 +68,12 @@ const CLEAR_LINE_END = '\u001B[K'
 const HOME = '\u001B[H'
 const CLEAR_BELOW = '\u001B[J'
 
+/** Some terminals say that they have no size. The last line is the cursor's. */
+function terminal(): { readonly rows: number; readonly columns: number } {
+  const { rows, columns } = process.stdout
+  return { rows: (rows > 1 ? rows : 25) - 1, columns: columns > 0 ? columns : PRINTED.columns }
+}
+
 /** Until SIGINT. Each screen overwrites the one before, so that nothing flickers. */
 async function live(url: string): Promise<number> {
   const stop = new AbortController()
@@ -77,7 +83,7 @@ async function live(url: string): Promise<number> {
     for (;;) {
       const now = await sample(url, stop.signal)
       if (!now.state.leads) return standby(now)
-      const screen = topScreen(window[0], now, { rows: (process.stdout.rows ?? 25) - 1, columns: process.stdout.columns ?? 100 })
+      const screen = topScreen(window[0], now, terminal())
       write(`${HOME}${screen.map((line) => `${line}${CLEAR_LINE_END}\n`).join('')}${CLEAR_BELOW}`)
       window = [...window, now].filter(({ atMs }) => now.atMs - atMs < WINDOW_MS)
       await delay(EVERY_MS, undefined, { signal: stop.signal })

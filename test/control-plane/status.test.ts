@@ -118,4 +118,9 @@ spec: {virtualModels: [lost], targets: [{model: none}]}
   assert.equal(top.code, 0, top.output)
   assert.match(top.output, /\/llama +\d+\.\d +0\.0 +\d+\.\d +0 {2}1\/1 up$/m)
   assert.match(top.output, new RegExp(`^ {2}gpu http://${pod.ip}:8000 +0 {2}up$`, 'm'))
+
+  await operator.close()
+  const after = await status()
+  assert.equal(after.code, 1, after.output)
+  assert.match(after.output, /^Leader +nobody: the last one has let go of the Lease$/m)
 })
