@@ -18,6 +18,9 @@ const SETTLED_MS = 13_000
 const REST_MS = 60_000
 const SIDECARS = 20
 
+/** Reviews are POSTs that store nothing. */
+const isQuestion = (path: string): boolean => /reviews([?]|$)/.test(path)
+
 interface Place {
   readonly namespace: string
   readonly port: number
@@ -92,7 +95,7 @@ spec: {backends: [{name: rented, url: "https://api.example.com"}, {name: missing
     ca: await bundle(cluster, installed.namespace),
   })
   await delay(REST_MS - (Date.now() - startedAt))
-  const written = relay.writes.slice(before).filter((path) => !path.includes('/leases'))
+  const written = relay.writes.slice(before).filter((path) => !path.includes('/leases') && !isQuestion(path))
   assert.deepEqual(written, [])
   assert.ok(relay.writes.length > before, 'it goes on renewing')
   const metrics = await metricsOf(operator)
