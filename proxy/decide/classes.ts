@@ -34,6 +34,9 @@ export const CLASSES = {
 
 export type FailureClass = keyof typeof CLASSES
 
+/** Failures of an endpoint that may be gone. All others are answers: there is an engine, and the table is right about it. */
+export const UNREACHED: readonly FailureClass[] = ['REFUSED', 'RETRY_SAME', 'OUR_DEADLINE']
+
 /** All but ContentFilter: what `fallback` reacts to when it does not say. */
 export const DEFAULT_WHEN: readonly FallbackClass[] = [
   'Unavailable',

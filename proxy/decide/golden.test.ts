@@ -63,6 +63,7 @@ const VIEW: EndpointView = {
   signalsAtMs: Number.NEGATIVE_INFINITY,
   coolUntilMs: 0,
   coolBecause: undefined,
+  unreached: false,
   capabilities: undefined,
   lacking: [],
   contextWindowTokens: undefined,

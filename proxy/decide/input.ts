@@ -41,6 +41,8 @@ export interface EndpointView {
   /** No request goes there before this time, unless nothing else is left. */
   readonly coolUntilMs: number
   readonly coolBecause: string | undefined
+  /** The cool-down is that of an endpoint that may be gone, not one that an engine asked for. */
+  readonly unreached: boolean
   readonly capabilities: readonly Capability[] | undefined
   /** Capabilities that a 501 has taken away, whatever is declared. */
   readonly lacking: readonly Capability[]

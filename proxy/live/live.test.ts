@@ -101,6 +101,14 @@ test('a success between failures starts the count anew', () => {
   assert.equal(live.endpoint(A).coolUntilMs, 0)
 })
 
+test('a cool-down says whether the endpoint was out of reach, or an engine asked for it', () => {
+  const live = liveWith('a')
+  fail(live, 'REFUSED')
+  assert.equal(live.endpoint(A).unreached, true)
+  fail(live, 'CAPACITY')
+  assert.equal(live.endpoint(A).unreached, false)
+})
+
 test('no failure shortens a cool-down', () => {
   const classes = fc.constantFrom(...Object.keys(CLASSES)).filter((name): name is FailureClass => name in CLASSES)
   const failure = fc.record({

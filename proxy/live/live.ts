@@ -3,7 +3,7 @@
  * In: events of the proxy itself (take, failure, success) and the prober's reports. Out: a `LiveView` for decide. One writer, this class;
  * everything happens within one turn of the event loop. Touches no socket and no clock: times arrive as values.
  */
-import { CLASSES, type FailureClass } from '../decide/classes.ts'
+import { CLASSES, type FailureClass, UNREACHED } from '../decide/classes.ts'
 import type { CursorStep } from '../decide/decision.ts'
 import type { EndpointView, LiveView } from '../decide/input.ts'
 import { smoothAdvance } from '../decide/smooth.ts'
@@ -52,6 +52,7 @@ const fresh = (settled: boolean): Mutable => ({
   coolUntilMs: 0,
   coolSinceMs: 0,
   coolBecause: undefined,
+  unreached: false,
   capabilities: undefined,
   contextWindowTokens: undefined,
   settled,
@@ -141,6 +142,7 @@ export class Live implements LiveView {
     state.coolUntilMs = nowMs + forMs
     state.coolSinceMs = nowMs
     state.coolBecause = failure.because
+    state.unreached = UNREACHED.includes(failure.class)
   }
 
   #penaltyMs(

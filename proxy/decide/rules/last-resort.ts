@@ -1,15 +1,13 @@
 import type { CompiledEndpoint } from '../../routing-table/compiled.ts'
-import type { FailureClass } from '../classes.ts'
+import { UNREACHED } from '../classes.ts'
 import { keepEndpoints, next, type Rule } from '../decision.ts'
 import type { Candidate, Ctx, Input } from '../input.ts'
 import { mayTry } from './not-given-up.ts'
 
-/** Failures of an endpoint that may be gone. All others are answers: there is an engine, and the table is right about it. */
-const UNREACHED: readonly FailureClass[] = ['REFUSED', 'RETRY_SAME', 'OUR_DEADLINE']
-
 /**
  * A Service's own address is for the hour when pods have moved and nobody told: it is left out as long as any other endpoint that may be
- * tried is neither down nor was out of reach for this request, and once one has answered. Who takes its requests nobody has chosen.
+ * tried is neither down nor out of reach, for this request or for others just now, and once one has answered. Who takes its requests
+ * nobody has chosen.
  */
 export const lastResort: Rule = (ctx, input) => {
   if (ctx.candidates.every(({ model }) => model.withLastResorts.length === model.endpoints.length)) return next(ctx)
@@ -29,7 +27,8 @@ const hasOther = (candidate: Candidate, ctx: Ctx, input: Input): boolean =>
 
 function isUsable(endpoint: CompiledEndpoint, candidate: Candidate, ctx: Ctx, input: Input): boolean {
   const last = input.past.at(-1)
-  if (input.live.endpoint(endpoint.id).ready === false) return false
+  const { ready, unreached, coolUntilMs } = input.live.endpoint(endpoint.id)
+  if (ready === false || (unreached && coolUntilMs > input.nowMs)) return false
   if (last === undefined) return true
   return !input.past.some(({ endpointId }) => endpointId === endpoint.id) && mayTry(endpoint, candidate, { ctx, input, last })
 }
