@@ -61,26 +61,37 @@ function* cut<Item>(
 }
 
 /** A change of at most this many bytes is written down once for all proxies that need just it. */
-const SHARED_BYTES = FRAME_BYTES
+const SHARED_BYTES = 256 * 1024
 
 interface Shared {
   readonly view: View
   readonly frames: readonly Buffer[]
 }
 
-/** Frames from what is held to a view. Proxies at the same state share them; a large change (a proxy's first) is made as it is sent. */
+/**
+ * Frames from what is held to a view. Proxies at the same state share them, those that hold nothing yet among them; any other large change
+ * is made as it is sent.
+ */
 export class ChangeWriter {
   readonly #shared = new WeakMap<Held, Shared>()
+  readonly #whole = new WeakMap<View, readonly Buffer[]>()
 
   frames(held: Held, view: View): Iterator<Buffer> {
     if (held === view.entries) return [].values()
     const shared = this.#shared.get(held)
     if (shared?.view === view) return shared.frames.values()
+    if (held.size === 0) return this.#wholeOf(view).values()
     const change = changeBetween(held, view)
     if (sizeOf(change) > SHARED_BYTES) return changeFrames(change)
     const frames = [...changeFrames(change)]
     this.#shared.set(held, { view, frames })
     return frames.values()
+  }
+
+  #wholeOf(view: View): readonly Buffer[] {
+    const frames = this.#whole.get(view) ?? [...changeFrames(changeBetween(new Map(), view))]
+    this.#whole.set(view, frames)
+    return frames
   }
 }
 

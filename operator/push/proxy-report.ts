@@ -6,28 +6,6 @@ export type ReportFrame = Extract<ProxyFrame, { type: 'report' }>
 /** More endpoints than that of one proxy are not remembered. */
 const MAX_ENDPOINTS = 20_000
 
-/** What one proxy says of endpoints. */
-export class ProxyReport {
-  readonly #endpoints = new Map<string, EndpointReport>()
-
-  get endpoints(): ReadonlyMap<string, EndpointReport> {
-    return this.#endpoints
-  }
-
-  /** Whether an endpoint went up or down, came or went. */
-  take({ endpoints, gone }: ReportFrame): boolean {
-    let changed = false
-    for (const id of gone) changed = this.#endpoints.delete(id) || changed
-    for (const report of endpoints) {
-      const before = this.#endpoints.get(report.id)
-      if (before === undefined && this.#endpoints.size >= MAX_ENDPOINTS) continue
-      changed ||= before?.up !== report.up || before?.engine !== report.engine
-      this.#endpoints.set(report.id, report)
-    }
-    return changed
-  }
-}
-
 export interface EndpointVotes {
   /** Gateways that say it takes requests, and that say it does not; the others do not know. */
   readonly up: number
@@ -37,20 +15,69 @@ export interface EndpointVotes {
   readonly engine?: string
 }
 
-/** The word of all gateways on each endpoint. */
-export function votesOf(reports: Iterable<ProxyReport>): ReadonlyMap<string, EndpointVotes> {
-  const votes = new Map<string, EndpointVotes>()
-  for (const { endpoints } of reports) for (const report of endpoints.values()) votes.set(report.id, counted(votes.get(report.id), report))
-  return votes
+const NOTHING: EndpointVotes = { up: 0, down: 0, inFlight: 0 }
+
+/** The word of all gateways on each endpoint, kept up to date at the cost of what they say. */
+export class Votes {
+  readonly #votes = new Map<string, EndpointVotes>()
+  /** How many gateways speak of an endpoint. */
+  readonly #voters = new Map<string, number>()
+
+  get all(): ReadonlyMap<string, EndpointVotes> {
+    return this.#votes
+  }
+
+  /** One gateway takes back what it said and says something else; undefined = nothing. */
+  replace(id: string, before: EndpointReport | undefined, after: EndpointReport | undefined): void {
+    const voters = (this.#voters.get(id) ?? 0) - Number(before !== undefined) + Number(after !== undefined)
+    if (voters === 0) {
+      this.#voters.delete(id)
+      this.#votes.delete(id)
+      return
+    }
+    this.#voters.set(id, voters)
+    this.#votes.set(id, counted(counted(this.#votes.get(id) ?? NOTHING, before, -1), after, 1))
+  }
 }
 
-function counted(before: EndpointVotes | undefined, { up, inFlight, engine }: EndpointReport): EndpointVotes {
-  const known = engine ?? before?.engine
+function counted(votes: EndpointVotes, report: EndpointReport | undefined, by: 1 | -1): EndpointVotes {
+  if (report === undefined) return votes
+  const { up, inFlight, engine = votes.engine } = report
   return {
-    up: (before?.up ?? 0) + (up === true ? 1 : 0),
-    down: (before?.down ?? 0) + (up === false ? 1 : 0),
-    inFlight: (before?.inFlight ?? 0) + inFlight,
-    ...(known !== undefined && { engine: known }),
+    up: votes.up + (up === true ? by : 0),
+    down: votes.down + (up === false ? by : 0),
+    inFlight: votes.inFlight + by * inFlight,
+    ...(engine !== undefined && { engine }),
+  }
+}
+
+/** What one gateway says of endpoints. */
+export class ProxyReport {
+  readonly #endpoints = new Map<string, EndpointReport>()
+
+  /** Whether an endpoint went up or down, came or went. */
+  take({ endpoints, gone }: ReportFrame, votes: Votes): boolean {
+    let changed = false
+    for (const id of gone) changed = this.#put(id, undefined, votes) || changed
+    for (const report of endpoints) if (this.#hasRoom(report.id)) changed = this.#put(report.id, report, votes) || changed
+    return changed
+  }
+
+  /** Its gateway is gone. */
+  forget(votes: Votes): void {
+    for (const id of this.#endpoints.keys()) this.#put(id, undefined, votes)
+  }
+
+  #hasRoom(id: string): boolean {
+    return this.#endpoints.size < MAX_ENDPOINTS || this.#endpoints.has(id)
+  }
+
+  #put(id: string, report: EndpointReport | undefined, votes: Votes): boolean {
+    const before = this.#endpoints.get(id)
+    votes.replace(id, before, report)
+    if (report === undefined) return this.#endpoints.delete(id)
+    this.#endpoints.set(id, report)
+    return before?.up !== report.up || before?.engine !== report.engine
   }
 }
 

@@ -288,6 +288,13 @@ test('gateways vote on endpoints, sidecars do not; usage adds up for models of t
   assert.deepEqual([...server.usage().keys()], ['default/llama'])
   two.send({ type: 'report', endpoints: [], gone: ['e1'], usage: [] })
   await until(() => server.reports().get('e1')?.down === 0, 'one has forgotten it')
+  const again = await synced('gateway-1')
+  again.send({ type: 'report', endpoints: [{ id: 'e1', up: true, inFlight: 1 }], gone: [], usage: [] })
+  await until(() => server.reports().get('e1')?.inFlight === 1, 'the stream it replaced does not count twice')
+  assert.equal(server.reports().get('e1')?.up, 1)
+  again.close()
+  two.close()
+  await until(() => server.reports().size === 0, 'nobody speaks of any endpoint')
 })
 
 test('a token that has expired ends the stream, a fresh one in time keeps it', async (t) => {

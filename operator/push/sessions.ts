@@ -4,7 +4,7 @@ import { ChangeWriter, type Held } from './changes.ts'
 import { entryId, nextPublication, type Published, type View } from './entries.ts'
 import type { Authenticate, Refusal, Verdict } from './identity.ts'
 import { type GatewayStanding, type ObjectName, type Programming, programmingOf } from './programming.ts'
-import { type EndpointVotes, type ReportFrame, type Usage, UsageTotals, votesOf } from './proxy-report.ts'
+import { type EndpointVotes, type ReportFrame, type Usage, UsageTotals, Votes } from './proxy-report.ts'
 import type { Session, SessionLimits, SessionOwner, Target } from './session.ts'
 import { type Answer, wholeTable } from './standing.ts'
 import { Views } from './views.ts'
@@ -26,7 +26,7 @@ export const DEFAULT_LIMITS: PushLimits = {
   heartbeatMs: HEARTBEAT_MS,
   deadAfterMs: DEAD_AFTER_MS,
   helloTimeoutMs: 5_000,
-  maxUnsentBytes: 1024 * 1024,
+  maxUnsentBytes: 128 * 1024,
   maxConnections: 2_000,
   maxHandshakes: 256,
   goneGraceMs: 10_000,
@@ -77,6 +77,7 @@ export class Sessions implements SessionOwner {
   readonly #views: Views
   readonly #writer = new ChangeWriter()
   readonly #usage = new UsageTotals()
+  readonly #votes = new Votes()
   readonly #all = new Set<Session>()
   /** By proxy: those that have said hello. */
   readonly #greeted = new Map<string, Session>()
@@ -159,7 +160,7 @@ export class Sessions implements SessionOwner {
 
   /** Endpoint id → what gateways say of it. Sidecars run under their app's account and have no vote. */
   reports(): ReadonlyMap<string, EndpointVotes> {
-    return votesOf(this.#gateways().map(({ report }) => report))
+    return this.#votes.all
   }
 
   usage(): ReadonlyMap<Ref, Usage> {
@@ -256,7 +257,7 @@ export class Sessions implements SessionOwner {
   reported(session: Session, report: ReportFrame): void {
     const { entries } = this.#views.of(session.mode, session.identity.namespace)
     for (const usage of report.usage) if (entries.has(entryId('model', usage.ref))) this.#usage.add(usage)
-    if (session.mode === 'Gateway' && session.report.take(report)) this.#factsChanged()
+    if (session.mode === 'Gateway' && session.report.take(report, this.#votes)) this.#factsChanged()
   }
 
   closed(session: Session): void {
@@ -269,7 +270,8 @@ export class Sessions implements SessionOwner {
   }
 
   /** Until it is back and has acknowledged, or for the grace, its last word counts. */
-  #hasGone({ mode, proxy, standing }: Session): void {
+  #hasGone({ mode, proxy, standing, report }: Session): void {
+    report.forget(this.#votes)
     if (mode === 'Gateway' && standing.ackedSeq > 0) this.#gone.set(proxy, { proxy, standing, goneAtMs: this.now() })
   }
 

@@ -49,7 +49,8 @@ export class Push {
       logger,
       now: Date.now,
     })
-    this.#reports = new Reports(options.endpoints)
+    // What sidecars find of endpoints counts for nothing (docs/wire.md), and many of them would say much.
+    this.#reports = new Reports(mode === 'Gateway' ? options.endpoints : () => [])
     this.#client = new PushClient({
       ...options,
       table: this.#table,

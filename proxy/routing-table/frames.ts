@@ -9,7 +9,7 @@ import type { Ref } from './v1.ts'
 export const PUSH_SUBPROTOCOL = 'llama-swap.push.v1'
 export const PUSH_PATH = '/push'
 /** An operator closes a frame of entries before it grows past this. One entry alone may be larger. */
-export const FRAME_BYTES = 256 * 1024
+export const FRAME_BYTES = 64 * 1024
 /** No frame is larger, either way. */
 export const MAX_FRAME_BYTES = 4 * 1024 * 1024
 /** A table larger than this is not sent: the operator says so in the objects' conditions. */
