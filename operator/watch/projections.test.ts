@@ -85,6 +85,15 @@ test('a model comes with its defaults; one that is wrong keeps the last that was
   assert.equal(projectModel(model({ backends: [] }), undefined).resource, undefined)
 })
 
+test('an event that changes neither spec nor metadata gives the same object; one of another generation does not', () => {
+  const object = model({ backends: [{ name: 'b', url: 'https://a.example/v1' }] })
+  const first = projectModel(object, undefined)
+  const stored = { ...object, spec: first.resource?.spec, status: { anything: 'else' } }
+  assert.equal(projectModel(stored, first), first)
+  const later = projectModel({ ...stored, metadata: { ...object.metadata, generation: 4 } }, first)
+  assert.equal(later.resource?.metadata.generation, 4)
+})
+
 test("a key is forgotten for its digest, and is nobody's credential", () => {
   const secret = {
     metadata: { ...metadata, labels: { 'llamaswap.dev/api-key': 'true' } },
