@@ -2,11 +2,12 @@
  * The ground the control plane's benchmark stands on: a real API server, a namespace with models, an installation's rights, and pods whose
  * tokens the proxies have. All of it ends with `close()`.
  */
+import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { operatorRights } from '../../../operator/workloads/rbac.ts'
 import type { Cluster } from '../../support/control-plane/cluster.ts'
 import { startControlPlane } from '../../support/control-plane/control-plane.ts'
+import { ROOT } from '../../support/program.ts'
 import type { ProxyFiles } from './messages.ts'
 import { type ModelSize, objectsOf } from './sizes.ts'
 
@@ -35,8 +36,7 @@ export async function prepareGround({ gateways, sidecars }: GroundOptions): Prom
   try {
     await plane.installCrds()
     const [own, served] = [await plane.namespace(), await plane.namespace()]
-    const rights = operatorRights({ namespace: own, serviceAccount: SERVICE_ACCOUNT, namespaces: [served] })
-    for (const manifest of rights) await plane.apply({ ...manifest })
+    await plane.apply(printRights(own, served))
     const { kubeconfig } = await plane.serviceAccountKubeconfig({ namespace: own, name: SERVICE_ACCOUNT })
     const pods = [
       ...Array.from({ length: gateways }, (_, index) => ({ mode: 'Gateway' as const, namespace: own, name: `gateway-${index}` })),
@@ -60,6 +60,11 @@ export async function prepareGround({ gateways, sidecars }: GroundOptions): Prom
     await plane.stop()
     throw error
   }
+}
+
+function printRights(own: string, served: string): string {
+  const args = ['operator', '--print-rbac', '--namespace', own, '--namespaces', served]
+  return execFileSync(process.execPath, [join(ROOT, 'dist/cli.mjs'), ...args], { encoding: 'utf8' })
 }
 
 interface ProxyPod {
