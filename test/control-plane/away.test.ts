@@ -107,7 +107,7 @@ test('a last good table that was changed on disk is set aside: unready until an 
   const operator = await installed.operator(t, { pushPort })
   await modelOfService(t, cluster, team)
   await killWithTable(await gateway('bad'))
-  await kill(operator)
+  await operator.close()
   writeFileSync(file('bad'), readFileSync(file('bad'), 'utf8').replaceAll('llama', 'lemma'))
 
   const proxy = await gateway('bad')

@@ -88,7 +88,7 @@ export interface Stamps {
   stop(): Promise<void>
 }
 
-const LOOK_EVERY_MS = 50
+const LOOK_EVERY_MS = 100
 
 /** Looks at the proxies' tables all the time, until the test ends. */
 export function watchStamps(t: TestContext, proxies: readonly RunningProxy[]): Stamps {
