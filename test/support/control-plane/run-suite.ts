@@ -20,6 +20,9 @@ const STRICT = ['spec:stdout', './scripts/nothing-skipped.ts:stderr'].flatMap((o
   return [`--test-reporter=${reporter}`, `--test-reporter-destination=${destination}`]
 })
 
+/** They mostly wait for the clock: more than there are cores. */
+const FILES_AT_A_TIME = 3
+
 /** What comes from outside is fetched first: from inside nothing is reachable. */
 async function enterNetwork(): Promise<number> {
   await fetchKubeTools((line) => console.log(`run-suite: ${line}`))
@@ -47,7 +50,9 @@ async function runInside(args: readonly string[]): Promise<number> {
   const { url, caFile, adminToken, kubeconfig, logs, serviceCidr } = plane
   writeFileSync(file, JSON.stringify({ url, caFile, adminToken, kubeconfig, logs, folder: plane.folder, serviceCidr }), { mode: 0o600 })
   try {
-    return await ended(process.execPath, ['--test', ...STRICT, ...filesOf(args)], { [SHARED_VARIABLE]: file })
+    return await ended(process.execPath, ['--test', `--test-concurrency=${FILES_AT_A_TIME}`, ...STRICT, ...filesOf(args)], {
+      [SHARED_VARIABLE]: file,
+    })
   } finally {
     await forwarder.close()
     await plane.stop()
