@@ -85,6 +85,7 @@ function rightsOf(values: FlagValues): string {
     namespace: textOf(values, 'namespace'),
     serviceAccount: textOf(values, 'service-account'),
     namespaces: namespacesOf(values),
+    bundleNamespaces: listValue(values, 'bundle-namespaces'),
   })
   return rights.map((manifest) => dump(manifest, { noRefs: true }).trimEnd()).join('\n---\n')
 }

@@ -15,12 +15,14 @@ import type { Authenticate } from './push/identity.ts'
 import { PushServer } from './push/server.ts'
 import { Report } from './report/report.ts'
 import type { Resources } from './resources/snapshot.ts'
+import { RightsCheck } from './rights.ts'
 import { adminApp, type HealthChecks, metricsApp } from './serve/health.ts'
 import { Term } from './term.ts'
 import { makeTranslator, type Translation } from './translate/translator.ts'
 import { ClusterSource } from './watch/cluster.ts'
 import type { ClusterProblem } from './watch/cluster-problem.ts'
 import { describe } from './watch/collection.ts'
+import { neededRights } from './workloads/rbac.ts'
 
 export interface OperatorOptions {
   readonly config: OperatorConfig
@@ -50,6 +52,7 @@ export class Operator {
   readonly #election: Election
   readonly #push: PushServer
   readonly #certificates: PushCertificates
+  readonly #rights: RightsCheck
   readonly #translate = makeTranslator()
   readonly #metricsServer: Server
   readonly #adminServer: Server
@@ -69,7 +72,16 @@ export class Operator {
     this.#options = options
     const { config, log } = options
     const metrics = this.#makeMetrics()
-    const client = options.connect(metrics.recordRequest)
+    const client = options.connect((record) => {
+      metrics.recordRequest(record)
+      if (record.code === '403') this.#rights.refused()
+    })
+    this.#rights = new RightsCheck({
+      client,
+      needed: neededRights(config),
+      onMissing: (message) => log.error(message),
+      onError: (error) => log.debug('the operator could not ask which rights it has; it asks again', { error: String(error) }),
+    })
     this.#metrics = metrics
     this.#client = client
     this.#source = new ClusterSource({
@@ -141,6 +153,7 @@ export class Operator {
     }
     this.#source.start()
     this.#election.start()
+    this.#rights.start()
     this.#certificatesRunning = this.#certificates.run(() => this.#election.isLeader, this.#closing.signal)
     this.#looking = setInterval(() => this.#tellWhoLeads(), LEADER_LOOK_MS)
     return ports
@@ -156,6 +169,7 @@ export class Operator {
     await this.#election.close()
     await this.#push.close()
     await this.#source.close()
+    await this.#rights.close()
     await this.#certificatesRunning
     await this.#closedTerms
     for (const server of [this.#metricsServer, this.#adminServer]) {

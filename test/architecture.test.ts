@@ -92,6 +92,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   'operator/workloads': { pure: true, imports: [] },
   'operator/serve': { imports: [], packages: ['express'] },
   'operator/config.ts': { pure: true, imports: ['operator/resources'] },
+  'operator/rights.ts': { imports: ['operator/kube', 'operator/workloads'] },
   'operator/term.ts': { imports: ['operator/config.ts', 'operator/lead', 'operator/push'] },
   'operator/main.ts': {
     imports: [
@@ -102,10 +103,12 @@ const ROWS: Readonly<Record<string, Row>> = {
       'operator/push',
       'operator/report',
       'operator/resources',
+      'operator/rights.ts',
       'operator/serve',
       'operator/term.ts',
       'operator/translate',
       'operator/watch',
+      'operator/workloads',
     ],
   },
 }

@@ -25,7 +25,7 @@ export function refusalProblem(collection: Collection, end: SessionEnd | undefin
 
 function advice({ group, resource, namespace, fieldSelector }: Collection, { status }: SessionEnd): string {
   const name = fieldSelector?.replace('metadata.name=', '')
-  const rule = `apiGroups ["${group}"], resources ["${resource}"], verbs ["get", "list", "watch"]`
+  const rule = `apiGroups ["${group}"], resources ["${resource}"], verbs ["list", "watch"]`
   const role = namespace === undefined ? 'the ClusterRole' : `the Role of namespace ${namespace}`
   if (status === 403) return `add a rule with ${rule} to ${role} of the operator${name === undefined ? '' : `, at least for "${name}"`}.`
   if (status === 404) return `the API server does not know ${resource}${group === '' ? '' : `.${group}; install the CRDs`}.`

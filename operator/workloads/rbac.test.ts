@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { operatorRights } from './rbac.ts'
+import { neededRights, operatorRights } from './rbac.ts'
 
 test('the rights of two installations lie beside each other', () => {
   for (const namespaces of ['all', ['team']] as const) {
     const [one, two] = ['one', 'two'].map((namespace) =>
-      operatorRights({ namespace, serviceAccount: 'operator', namespaces }).map(
+      operatorRights({ namespace, serviceAccount: 'operator', namespaces, bundleNamespaces: ['apps'] }).map(
         ({ kind, metadata }) => `${kind} ${metadata.namespace}/${metadata.name}`,
       ),
     )
@@ -14,4 +14,21 @@ test('the rights of two installations lie beside each other', () => {
       [],
     )
   }
+})
+
+test("what a Role gives is not given again, and the CA's bundle goes where it is asked for", () => {
+  const rolesOf = (namespaces: 'all' | readonly string[]): readonly string[] =>
+    neededRights({ namespace: 'home', namespaces, bundleNamespaces: ['home', 'apps'] }).flatMap(({ namespace, rules }) =>
+      namespace === undefined ? [] : rules.map(({ resources, verbs }) => `${namespace}: ${verbs.join(' ')} ${resources.join(' ')}`),
+    )
+  const own = ['home: create update secrets', 'home: get create patch configmaps']
+  const bundle = ['apps: get create patch configmaps']
+  assert.deepEqual(rolesOf('all'), [...own, ...bundle])
+  assert.deepEqual(rolesOf([]), [
+    'home: get create update leases',
+    'home: get create update secrets',
+    'home: get create patch configmaps',
+    'home: list watch pods',
+    ...bundle,
+  ])
 })

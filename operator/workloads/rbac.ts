@@ -10,6 +10,16 @@ export interface Installation {
   readonly serviceAccount: string
   /** Namespaces served; 'all' = cluster-wide. */
   readonly namespaces: 'all' | readonly string[]
+  /** Namespaces that get the push's CA bundle besides its own. */
+  readonly bundleNamespaces?: readonly string[]
+}
+
+/** What one Role or ClusterRole has to allow. */
+export interface NeededRights {
+  /** Absent: everywhere, by a ClusterRole. */
+  readonly namespace?: string
+  readonly role: string
+  readonly rules: readonly Rule[]
 }
 
 export interface Rule {
@@ -29,45 +39,75 @@ export interface Manifest {
 const GROUP = 'rbac.authorization.k8s.io'
 const NAME = 'llama-swap-operator'
 const LABELS = { 'app.kubernetes.io/name': 'llama-swap', 'app.kubernetes.io/component': 'operator' }
-const READ = ['get', 'list', 'watch']
+const WATCH = ['list', 'watch']
 
 const rule = (group: string, resources: readonly string[], verbs: readonly string[]): Rule => ({ apiGroups: [group], resources, verbs })
 
-/** In every namespace served: read what routing depends on, write status, events and the scope Lease. */
+/** In every namespace served: read what routing depends on, write status, events and the scope Lease. `get` is for what a write begins with. */
 const SERVED: readonly Rule[] = [
-  rule('llamaswap.dev', ['llamamodels', 'routingpolicies'], READ),
+  rule('llamaswap.dev', ['llamamodels', 'routingpolicies'], ['get', ...WATCH]),
   rule('llamaswap.dev', ['llamamodels/status', 'routingpolicies/status'], ['patch']),
-  rule('', ['services', 'pods', 'secrets'], READ),
-  rule('discovery.k8s.io', ['endpointslices'], READ),
+  rule('', ['secrets'], ['get', ...WATCH]),
+  rule('', ['services', 'pods'], WATCH),
+  rule('discovery.k8s.io', ['endpointslices'], WATCH),
   rule('events.k8s.io', ['events'], ['create', 'patch']),
   rule('coordination.k8s.io', ['leases'], ['get', 'create', 'update']),
 ]
+
+const BUNDLE: readonly Rule[] = [rule('', ['configmaps'], ['get', 'create', 'patch'])]
 
 /** In its own namespace besides: the leader Lease, the push's CA and its bundle, and the gateways' pods. */
 const OWN: readonly Rule[] = [
   rule('coordination.k8s.io', ['leases'], ['get', 'create', 'update']),
   rule('', ['secrets'], ['get', 'create', 'update']),
-  rule('', ['configmaps'], ['get', 'create', 'patch']),
-  rule('', ['pods'], READ),
+  ...BUNDLE,
+  rule('', ['pods'], WATCH),
 ]
 
 /** Only a cluster-wide install: namespaces by label, and tokens asked of the API server. */
-const CLUSTER: readonly Rule[] = [rule('', ['namespaces'], READ), rule('authentication.k8s.io', ['tokenreviews'], ['create'])]
+const CLUSTER: readonly Rule[] = [rule('', ['namespaces'], WATCH), rule('authentication.k8s.io', ['tokenreviews'], ['create'])]
 
 /**
- * The objects to apply, ServiceAccount first. What lies outside the installation's own namespace has that namespace in its name: another
- * installation must not take its rights away.
+ * By Role and ClusterRole. What lies outside the installation's own namespace has that namespace in its name: another installation must not
+ * take its rights away.
  */
+export function neededRights({
+  namespace,
+  namespaces,
+  bundleNamespaces = [],
+}: Omit<Installation, 'serviceAccount'>): readonly NeededRights[] {
+  const role = `${NAME}-${namespace}`
+  const served: readonly NeededRights[] =
+    namespaces === 'all'
+      ? [{ role, rules: [...SERVED, ...CLUSTER] }]
+      : namespaces.map((served) => ({ namespace: served, role, rules: SERVED }))
+  const bundles = bundleNamespaces
+    .filter((other) => other !== namespace)
+    .map((other) => ({ namespace: other, role: `${role}-bundle`, rules: BUNDLE }))
+  const isServed = namespaces === 'all' || namespaces.includes(namespace)
+  return [...served, { namespace, role: `${NAME}-own`, rules: isServed ? without(OWN, SERVED) : OWN }, ...bundles]
+}
+
+/** `rules` but for the verbs that `granted` has for the same things. */
+function without(rules: readonly Rule[], granted: readonly Rule[]): readonly Rule[] {
+  const isIn = (list: readonly string[], items: readonly string[]): boolean => items.every((item) => list.includes(item))
+  return rules.flatMap((rule) => {
+    const same = granted.filter(({ apiGroups, resources }) => isIn(apiGroups, rule.apiGroups) && isIn(resources, rule.resources))
+    const verbs = rule.verbs.filter((verb) => !same.some((one) => one.verbs.includes(verb)))
+    return verbs.length === 0 ? [] : [{ ...rule, verbs }]
+  })
+}
+
+/** The objects to apply, ServiceAccount first. */
 export function operatorRights(installation: Installation): readonly Manifest[] {
-  const { namespace, serviceAccount, namespaces } = installation
-  const account: Manifest = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: serviceAccount, namespace, labels: LABELS } }
-  const name = `${NAME}-${namespace}`
-  const own = [makeRole(namespace, `${NAME}-own`, OWN), makeBinding('Role', namespace, `${NAME}-own`, installation)]
-  if (namespaces === 'all') {
-    return [account, makeClusterRole(name, [...SERVED, ...CLUSTER]), makeBinding('ClusterRole', undefined, name, installation), ...own]
-  }
-  const served = namespaces.flatMap((served) => [makeRole(served, name, SERVED), makeBinding('Role', served, name, installation)])
-  return [account, ...served, ...own]
+  const { namespace, serviceAccount: name } = installation
+  const account: Manifest = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name, namespace, labels: LABELS } }
+  const roles = neededRights(installation).flatMap(({ namespace: place, role, rules }) =>
+    place === undefined
+      ? [makeClusterRole(role, rules), makeBinding('ClusterRole', undefined, role, installation)]
+      : [makeRole(place, role, rules), makeBinding('Role', place, role, installation)],
+  )
+  return [account, ...roles]
 }
 
 const makeClusterRole = (name: string, rules: readonly Rule[]): Manifest => ({

@@ -7,7 +7,7 @@ import { eventually } from '../support/eventually.ts'
 import { Direct, Watched } from './watch-ground.ts'
 
 const RBAC = { apiVersion: 'rbac.authorization.k8s.io/v1' }
-const READ = ['get', 'list', 'watch']
+const READ = ['list', 'watch']
 const ALL_RULES = [
   { apiGroups: ['llamaswap.dev'], resources: ['llamamodels', 'routingpolicies'], verbs: READ },
   { apiGroups: [''], resources: ['services', 'pods', 'secrets'], verbs: READ },
@@ -61,7 +61,7 @@ test('by namespaces, Roles are enough; what they lack is named, and taken up onc
     )
     assert.match(
       watched.source.troubles()[0]?.message ?? '',
-      /endpointslices in namespace test-.*apiGroups \["discovery.k8s.io"\].*verbs \["get", "list", "watch"\] to the Role of namespace test-/,
+      /endpointslices in namespace test-.*apiGroups \["discovery.k8s.io"\].*verbs \["list", "watch"\] to the Role of namespace test-/,
     )
     assert.equal(watched.snapshots, 0)
     await allow(there, ALL_RULES)
