@@ -57,12 +57,17 @@ export interface InstallOptions {
   readonly args?: readonly string[]
 }
 
+const folders: string[] = []
+process.once('exit', () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+})
+
 /** Makes a namespace, the rights and the CRDs. */
 export async function install(cluster: Cluster, { namespaces, args: shared = [] }: InstallOptions = {}): Promise<Installation> {
   await cluster.installCrds()
   const namespace = await cluster.namespace()
   const folder = mkdtempSync(join(tmpdir(), 'llama-swap-install-'))
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  folders.push(folder)
   const scope = namespaces === undefined ? [] : ['--namespaces', namespaces.join(',')]
   await cluster.apply(printRights(['--namespace', namespace, ...scope]))
   const urls: string[] = []

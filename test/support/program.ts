@@ -17,7 +17,7 @@ export interface Program {
   /** All of its output so far, standard error included. */
   output(): string
   lines(): readonly Line[]
-  /** The first line that fits, seen already or still to come. Rejects when the program ends first, or after 10 s. */
+  /** The first line that fits, seen already or still to come. Rejects when the program ends first, or after 30 s. */
   line(fits: (line: Line) => boolean): Promise<Line>
   /** The exit code, once it has ended and all of its output is here; −1 when a signal ended it. */
   readonly ended: Promise<number>
@@ -34,7 +34,7 @@ export interface ProgramOptions {
   readonly nodeArgs?: readonly string[]
 }
 
-const LINE_WITHIN_MS = 10_000
+const LINE_WITHIN_MS = 30_000
 const KILL_AFTER_MS = 3000
 
 export function startProgram({ file, args = [], env = {}, nodeArgs = [] }: ProgramOptions): Program {
@@ -104,7 +104,7 @@ function awaitLine(seen: Seen, fits: (line: Line) => boolean, ended: Promise<num
       if (found !== undefined) settle(() => resolve(found))
     }
     const fail = (why: string): void => settle(() => reject(new Error(`${why} before the expected line:\n${seen.output()}`)))
-    const timer = setTimeout(() => fail('10 s passed'), LINE_WITHIN_MS)
+    const timer = setTimeout(() => fail('30 s passed'), LINE_WITHIN_MS)
     const settle = (then: () => void): void => {
       clearTimeout(timer)
       seen.waiting.delete(look)
