@@ -12,7 +12,7 @@ const NOW_MS = 1_800_000_000_000
 const SETTLED = { nowMs: NOW_MS, gatheringUntilMs: 0 }
 
 function verdicts(scene: Scene, said: Heard, moment = SETTLED): { readonly model: Verdict; readonly policy: Verdict } {
-  const [model, policy] = factsOf(translated(scene), said).map((facts) => verdictOf(facts, moment))
+  const [model, policy] = [...factsOf(translated(scene), said).values()].map((facts) => verdictOf(facts, moment))
   assert.ok(model !== undefined && policy !== undefined)
   return { model, policy }
 }
@@ -131,4 +131,18 @@ test('docs/conditions.md lists every problem as it is, and no other', () => {
   assert.deepEqual(rows('Problem'), real)
   assert.ok(REASONS.every(({ reason }) => !(reason in PROBLEMS)))
   assert.equal(conditionOf('NoTarget'), 'ResolvedRefs')
+})
+
+test('facts of an object that nothing has happened to are the same object', () => {
+  const moment = translated({})
+  const before = factsOf(moment, heard(allHave(3), { e1: { up: 3, down: 0 } }))
+  const same = factsOf(moment, heard(allHave(3), { e1: { up: 2, down: 1 } }), before)
+  assert.deepEqual([...same.values()], [...before.values()])
+  for (const [object, facts] of same) assert.equal(facts, before.get(object))
+  const down = factsOf(moment, heard(allHave(3), { e1: { up: 0, down: 3 }, e2: { up: 3, down: 0 } }), same)
+  const [model, policy] = [...down.keys()]
+  assert.notEqual(down.get(model ?? ''), same.get(model ?? ''))
+  assert.equal(down.get(policy ?? ''), same.get(policy ?? ''))
+  const fewer = factsOf(moment, heard({ gateways: 3, acked: 2, rejected: [] }), down)
+  for (const [object, facts] of fewer) assert.notEqual(facts, down.get(object))
 })

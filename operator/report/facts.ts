@@ -83,20 +83,26 @@ export interface ObjectFacts {
   readonly rules: readonly RuleState[]
 }
 
-/** Of every object that translate speaks of. */
-export function factsOf({ resources, table, statuses, problems }: Translated, heard: Heard): readonly ObjectFacts[] {
+export type FactsByObject = ReadonlyMap<ObjectName, ObjectFacts>
+
+/** Of every object that translate speaks of. Those that are as they were in `before` are the same objects. */
+export function factsOf(
+  { resources, table, statuses, problems }: Translated,
+  heard: Heard,
+  before: FactsByObject = new Map(),
+): FactsByObject {
   const problemsOf = Map.groupBy(problems, ({ object }) => object)
   const sets = Map.groupBy(table.endpointSets, ({ model }) => model)
   const [models, policies] = [byRef(table.models), byRef(table.policies)]
-  const ready = new Set(
-    table.endpointSets.filter((set) => set.endpoints.some(({ id }) => isUsable(heard.votes.get(id)))).map(({ model }) => model),
-  )
-  return statuses.map((status) => {
+  const usable = new Map(table.endpointSets.map((set) => [set, set.endpoints.filter(({ id }) => isUsable(heard.votes.get(id))).length]))
+  const ready = new Set([...usable].flatMap(([{ model }, count]) => (count > 0 ? [model] : [])))
+  const facts = new Map<ObjectName, ObjectFacts>()
+  for (const status of statuses) {
     const object = `${status.kind} ${status.ref}`
     const [model, policy] = [resources.models.get(status.ref), resources.policies.get(status.ref)]
     const isModel = status.kind === 'LlamaModel'
-    const places = { sets: sets.get(status.ref) ?? [], votes: heard.votes, problems: problemsOf.get(object) ?? [] }
-    return {
+    const places = { sets: sets.get(status.ref) ?? [], usable, votes: heard.votes, problems: problemsOf.get(object) ?? [] }
+    const now: ObjectFacts = {
       object,
       source: isModel ? model : policy,
       status,
@@ -106,23 +112,51 @@ export function factsOf({ resources, table, statuses, problems }: Translated, he
       backends: isModel && model !== undefined ? backendStates(model, places) : [],
       rules: !isModel && policy !== undefined ? ruleStates(policy, policies.get(objectKey(policy.metadata)), ready) : [],
     }
-  })
+    const was = before.get(object)
+    facts.set(object, was !== undefined && isSame(was, now) ? was : now)
+  }
+  return facts
 }
+
+function isSame(a: ObjectFacts, b: ObjectFacts): boolean {
+  return (
+    a.status === b.status &&
+    a.source === b.source &&
+    a.generation === b.generation &&
+    a.unpushed === b.unpushed &&
+    isSameProgramming(a.programming, b.programming) &&
+    isSameList(a.backends, b.backends, ['name', 'engine', 'total', 'ready', 'reason']) &&
+    isSameList(a.rules, b.rules, ['name', 'ready', 'reason'])
+  )
+}
+
+function isSameProgramming(a: ProgrammingFacts | undefined, b: ProgrammingFacts | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b
+  const isCalm = a.rejected.length === 0 && b.rejected.length === 0
+  return isCalm && a.gateways === b.gateways && a.acked === b.acked && a.pendingSinceMs === b.pendingSinceMs
+}
+
+const isSameList = <T>(a: readonly T[], b: readonly T[], fields: readonly (keyof T)[]): boolean =>
+  a.length === b.length && a.every((one, index) => fields.every((field) => one[field] === b[index]?.[field]))
 
 /** One that nobody knows anything of is tried, so it counts as usable. */
 const isUsable = (votes: EndpointVotes | undefined): boolean => votes === undefined || votes.up > 0 || votes.down === 0
 
 interface Places {
   readonly sets: readonly EndpointSet[]
+  /** How many endpoints of a set are usable. */
+  readonly usable: ReadonlyMap<EndpointSet, number>
   readonly votes: Heard['votes']
   readonly problems: readonly Problem[]
 }
 
-function backendStates({ spec }: ModelResource, { sets, votes, problems }: Places): readonly BackendState[] {
+function backendStates({ spec }: ModelResource, { sets, usable, votes, problems }: Places): readonly BackendState[] {
   return spec.backends.map(({ name, engine }, index) => {
-    const endpoints = sets.find(({ backend }) => backend === name)?.endpoints ?? []
-    const ready = endpoints.filter(({ id }) => isUsable(votes.get(id))).length
-    const found = endpoints.map(({ id }) => votes.get(id)?.engine).find((one) => one !== undefined)
+    const set = sets.find(({ backend }) => backend === name)
+    const { endpoints = [] } = set ?? {}
+    const ready = set === undefined ? 0 : (usable.get(set) ?? 0)
+    const told = endpoints.find(({ id }) => votes.get(id)?.engine !== undefined)
+    const found = told === undefined ? undefined : votes.get(told.id)?.engine
     const reason =
       ready > 0 ? undefined : (problemAt(problems, `spec.backends[${index}]`) ?? (endpoints.length === 0 ? 'NoEndpoints' : 'EndpointsDown'))
     return { name, engine: found ?? engine, total: endpoints.length, ready, ...(reason !== undefined && { reason }) }

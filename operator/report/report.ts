@@ -6,9 +6,9 @@
 import type { KubeClient } from '../kube/client.ts'
 import { SYSTEM_TIMERS, type Timers } from '../queue/timers.ts'
 import type { WorkQueue, WorkRecord } from '../queue/work-queue.ts'
-import { verdictOf } from './conditions.ts'
+import { type Verdict, verdictOf } from './conditions.ts'
 import { EventWriter } from './events.ts'
-import { factsOf, type Heard, type Translated } from './facts.ts'
+import { type FactsByObject, factsOf, type Heard, type ObjectFacts, type Translated } from './facts.ts'
 import { StatusWriter } from './status-writer.ts'
 
 export interface ReportOptions {
@@ -42,6 +42,8 @@ export class Report {
   readonly #events: EventWriter
   readonly #gatheringUntilMs: number
   #translated: Translated | undefined
+  #facts: FactsByObject = new Map()
+  readonly #verdicts = new WeakMap<ObjectFacts, Verdict>()
   #cancel: (() => void) | undefined
   #cancelLater: (() => void) | undefined
   readonly #cancelGathering: () => void
@@ -93,11 +95,20 @@ export class Report {
   #tell(): void {
     if (this.#translated === undefined) return
     const nowMs = this.#wall()
-    const moment = { nowMs, gatheringUntilMs: this.#gatheringUntilMs }
-    const verdicts = factsOf(this.#translated, this.#options.heard()).map((facts) => verdictOf(facts, moment))
+    this.#facts = factsOf(this.#translated, this.#options.heard(), this.#facts)
+    const verdicts = [...this.#facts.values()].map((facts) => this.#verdictOf(facts, nowMs))
     this.#statuses.set(verdicts)
     this.#events.set(this.#translated.problems)
     this.#tellAgainAt(Math.min(...verdicts.map(({ changesAtMs = Number.POSITIVE_INFINITY }) => changesAtMs).filter((atMs) => atMs > nowMs)))
+  }
+
+  /** The same facts lead to the same verdict until it says itself that it changes. */
+  #verdictOf(facts: ObjectFacts, nowMs: number): Verdict {
+    const before = this.#verdicts.get(facts)
+    if (before !== undefined && (before.changesAtMs === undefined || before.changesAtMs > nowMs)) return before
+    const verdict = verdictOf(facts, { nowMs, gatheringUntilMs: this.#gatheringUntilMs })
+    this.#verdicts.set(facts, verdict)
+    return verdict
   }
 
   #tellAgainAt(atMs: number): void {

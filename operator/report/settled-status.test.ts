@@ -10,7 +10,7 @@ const NOW_MS = 1_800_000_000_000
 
 /** The model's status, and what a read of it would give. */
 function settled(scene: Scene, said: Heard, held?: Status, isGathering = false, time = LATER): Status {
-  const [facts] = factsOf(translated(scene), said)
+  const [facts] = factsOf(translated(scene), said).values()
   assert.ok(facts !== undefined)
   const verdict = verdictOf(facts, { nowMs: NOW_MS, gatheringUntilMs: isGathering ? NOW_MS + 1 : 0 })
   const status = settledStatus(verdict, held, { time, isGathering })

@@ -71,7 +71,7 @@ export class StatusWriter {
       const before = this.#places.get(verdict.object)
       // One that was deleted and made anew has no status, whatever the one before had: it is read again.
       const place = before?.verdict.source === verdict.source ? before : undefined
-      if (place !== undefined && isDeepStrictEqual(place.verdict, verdict)) continue
+      if (place !== undefined && (place.verdict === verdict || isDeepStrictEqual(place.verdict, verdict))) continue
       if (place === undefined) this.#places.set(verdict.object, { verdict, held: undefined, writtenAtMs: before?.writtenAtMs })
       else place.verdict = verdict
       this.queue.add(verdict.object)
