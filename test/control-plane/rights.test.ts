@@ -100,10 +100,12 @@ for (const scope of SCOPES) {
     const { cluster, asked } = await startAudited(t)
     await t.test('in a whole life', async (t) => {
       const team = await cluster.namespace()
-      const installed = await install(cluster, scope === 'namespaced' ? { namespaces: [team] } : {})
-      const needed = neededRights({ namespace: installed.namespace, namespaces: scope === 'namespaced' ? [team] : 'all' })
-      const byOperator = (): readonly Asked[] => asked(`system:serviceaccount:${installed.namespace}:llama-swap-operator`)
-      await live(t, cluster, installed, team)
+      const apps = await cluster.namespace()
+      const args = ['--bundle-namespaces', apps]
+      const { namespace, ...installed } = await install(cluster, scope === 'namespaced' ? { namespaces: [team], args } : { args })
+      const needed = neededRights({ namespace, namespaces: scope === 'namespaced' ? [team] : 'all', bundleNamespaces: [apps] })
+      const byOperator = (): readonly Asked[] => asked(`system:serviceaccount:${namespace}:llama-swap-operator`)
+      await live(t, cluster, { namespace, ...installed }, team)
       await eventually(async () => {
         await delay(LOOK_EVERY_MS)
         const used = byOperator()

@@ -69,7 +69,7 @@ export async function install(cluster: Cluster, { namespaces, args: shared = [] 
   const folder = mkdtempSync(join(tmpdir(), 'llama-swap-install-'))
   folders.push(folder)
   const scope = namespaces === undefined ? [] : ['--namespaces', namespaces.join(',')]
-  await cluster.apply(printRights(['--namespace', namespace, ...scope]))
+  await cluster.apply(printRights(['--namespace', namespace, ...scope, ...shared]))
   const urls: string[] = []
   const caFile = join(folder, 'push-ca.crt')
   let proxies = 0
