@@ -8,7 +8,8 @@ import type { CursorStep } from '../decide/decision.ts'
 import type { EndpointView, LiveView } from '../decide/input.ts'
 import { smoothAdvance } from '../decide/smooth.ts'
 import type { ProbeReport } from '../probe/report.ts'
-import type { CompiledTable } from '../routing-table/compiled.ts'
+import type { CompiledEndpoint, CompiledTable } from '../routing-table/compiled.ts'
+import { EndpointsById } from '../routing-table/endpoints-by-id.ts'
 import type { Capability, Engine, Ref } from '../routing-table/v1.ts'
 import { CredentialBook } from './credentials.ts'
 import { LatencyBook } from './latency.ts'
@@ -72,13 +73,15 @@ export class Live implements LiveView {
   readonly #cursors = new Map<string, Map<string, number>>()
   readonly #budgets = new Map<Ref, RetryBudget>()
   readonly #unknown = fresh(false)
+  #applied = new EndpointsById<CompiledEndpoint>()
 
   /** Follows a table swap: new endpoints start fresh, removed ones are forgotten (running requests keep their guard). */
   apply(table: CompiledTable): void {
-    for (const { id, backend } of table.endpoints.values()) {
+    const before = this.#applied
+    for (const { id, backend } of table.endpoints.differingFrom(before))
       if (!this.#endpoints.has(id)) this.#endpoints.set(id, fresh(!backend.probed))
-    }
-    for (const id of this.#endpoints.keys()) if (!table.endpoints.has(id)) this.#endpoints.delete(id)
+    for (const { id } of before.differingFrom(table.endpoints)) if (!table.endpoints.has(id)) this.#endpoints.delete(id)
+    this.#applied = table.endpoints
     for (const ref of this.#budgets.keys()) if (!table.models.has(ref)) this.#budgets.delete(ref)
     const rules = new Set(table.table.policies.flatMap(({ ref, rules }) => rules.map(({ name }) => `${ref}/${name}`)))
     for (const key of this.#cursors.keys()) if (!table.models.has(key) && !rules.has(key)) this.#cursors.delete(key)

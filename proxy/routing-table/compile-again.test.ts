@@ -82,8 +82,13 @@ function interner<T>(): (value: T) => T {
   }
 }
 
-/** Orders that mean something, as lists. */
-const shown = (table: CompiledTable): unknown => ({ ...table, names: [...table.claims.keys()] })
+/** Orders that mean something, as lists; those that mean nothing, as maps. */
+const shown = (table: CompiledTable): unknown => ({
+  ...table,
+  names: [...table.claims.keys()],
+  endpoints: new Map([...table.endpoints.values()].map((endpoint) => [endpoint.id, endpoint])),
+  count: table.endpoints.size,
+})
 
 test('a table compiled after another is the same as one compiled afresh', () => {
   fc.assert(
@@ -123,4 +128,20 @@ test('what a change does not touch stays the object that it was, endpoints, poli
   assert.equal(again.table.seq, 9)
   for (const part of ['models', 'policies', 'endpoints', 'claims', 'credentials', 'clientKeys'] as const)
     assert.equal(again[part], same[part])
+})
+
+test('an endpoint is found by its id in tables after which many have come and gone', () => {
+  const intern = makeInterner()
+  const named = (from: number): TableLines => ({
+    models: Object.fromEntries(Array.from({ length: 300 }, (_, index) => [`m-${from + index}`, plain()])),
+  })
+  const first = compileTable(intern(makeTable(named(0))))
+  const second = compileTable(intern(makeTable(named(150))), first)
+  assert.deepEqual([first.endpoints.size, second.endpoints.size], [600, 600])
+  for (const [table, other] of [[first, second] as const, [second, first] as const]) {
+    for (const { withLastResorts } of table.models.values())
+      for (const endpoint of withLastResorts) assert.equal(table.endpoints.get(endpoint.id), endpoint)
+    for (const [ref, { endpoints }] of table.models)
+      if (!other.models.has(ref)) for (const { id } of endpoints) assert.equal(other.endpoints.has(id), false)
+  }
 })

@@ -1,5 +1,6 @@
 import { compileClaims } from './claims.ts'
 import type { Claim, CompiledEndpoint, CompiledModel, CompiledPolicy, CompiledTable, CompiledTarget } from './compiled.ts'
+import { EndpointsById } from './endpoints-by-id.ts'
 import type { Access, Endpoint, EndpointSet, Model, Policy, Ref, RoutingTable, Target } from './v1.ts'
 
 /** Splits "namespace/name". A ref without a slash does not occur in a parsed table. */
@@ -21,7 +22,7 @@ const NOTHING: CompiledTable = {
   models: new Map(),
   policies: new Map(),
   sets: new Map(),
-  endpoints: new Map(),
+  endpoints: new EndpointsById(),
   credentials: new Map(),
   clientKeys: new Map(),
 }
@@ -48,7 +49,7 @@ export function compileTable(table: RoutingTable, previous: CompiledTable = NOTH
     models,
     policies,
     sets,
-    endpoints: compileEndpoints(models, changedModels, previous),
+    endpoints: changedModels.size === 0 ? previous.endpoints : previous.endpoints.following(models, changedModels),
     credentials: sameCredentials ? previous.credentials : new Map(table.credentials.map(({ id, value }) => [id, value])),
     clientKeys: sameKeys ? previous.clientKeys : new Map(table.clientKeys.map((key) => [key.sha256, Object.freeze(key)])),
   })
@@ -86,15 +87,6 @@ function differing<T>(before: ReadonlyMap<Ref, T>, after: ReadonlyMap<Ref, T>): 
   for (const [ref, value] of after) if (before.get(ref) !== value) refs.add(ref)
   for (const ref of before.keys()) if (!after.has(ref)) refs.add(ref)
   return refs
-}
-
-/** An endpoint's id is its model's alone. */
-function compileEndpoints(models: CompiledTable['models'], changed: ReadonlySet<Ref>, previous: CompiledTable): CompiledTable['endpoints'] {
-  if (changed.size === 0) return previous.endpoints
-  const endpoints = new Map(previous.endpoints)
-  for (const ref of changed) for (const { id } of previous.models.get(ref)?.withLastResorts ?? []) endpoints.delete(id)
-  for (const ref of changed) for (const endpoint of models.get(ref)?.withLastResorts ?? []) endpoints.set(endpoint.id, endpoint)
-  return endpoints
 }
 
 function compileModel(entry: Model, sets: readonly EndpointSet[] = []): CompiledModel {

@@ -1,3 +1,4 @@
+import type { EndpointsById } from './endpoints-by-id.ts'
 import type { Access, Backend, ClientKey, EndpointSet, Model, Policy, PolicyRule, Ref, RoutingTable } from './v1.ts'
 
 /** An endpoint with all that an attempt needs: looked up once a table, not once a request. */
@@ -55,8 +56,8 @@ export interface CompiledTable {
   readonly policies: ReadonlyMap<Ref, CompiledPolicy>
   /** By model: what its endpoints were made of. */
   readonly sets: ReadonlyMap<Ref, readonly EndpointSet[]>
-  /** By id, last resorts included, in no order. */
-  readonly endpoints: ReadonlyMap<string, CompiledEndpoint>
+  /** By id, last resorts included. An id is its model's alone. */
+  readonly endpoints: EndpointsById<CompiledEndpoint>
   readonly credentials: ReadonlyMap<string, string>
   /** By lower-case hex SHA-256. */
   readonly clientKeys: ReadonlyMap<string, ClientKey>
