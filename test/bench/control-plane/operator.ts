@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { NODE_FLAGS } from '../../../scripts/node-flags.ts'
+import { OPERATOR_NODE_FLAGS } from '../../../scripts/node-flags.ts'
 import { freePorts } from '../../support/control-plane/free-ports.ts'
 import { eventually } from '../../support/eventually.ts'
 import { type Line, type Program, startProgram } from '../../support/program.ts'
@@ -45,7 +45,7 @@ export async function startOperator(ground: Ground, { nodeArgs = [], models }: O
   const where = ['--host', '127.0.0.1', '--push-port', String(port), '--metrics-port', '0', '--admin-port', '0']
   const what = ['--push-names', '127.0.0.1', '--address', pushUrl, '--allow-addresses', '10.0.0.0/8', '--log-level', 'debug']
   const args = ['operator', ...whom, ...where, ...what]
-  const program = startProgram({ file: 'dist/cli.mjs', nodeArgs: [...NODE_FLAGS, ...nodeArgs], args })
+  const program = startProgram({ file: 'dist/cli.mjs', nodeArgs: [...OPERATOR_NODE_FLAGS, ...nodeArgs], args })
   try {
     const { metrics } = await program.line(({ msg }) => msg === 'listening')
     const synced = await firstWhole(program, models)
