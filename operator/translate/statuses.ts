@@ -1,5 +1,5 @@
 import { type ModelResource, objectKey, type PolicyResource } from '../resources/snapshot.ts'
-import { conditionOf, type Problem } from './problems.ts'
+import { conditionOf, type Problem, type ProblemCode } from './problems.ts'
 import { reuse } from './reuse.ts'
 
 export interface Condition {
@@ -21,6 +21,8 @@ export interface ObjectStatus {
   readonly summary: Readonly<Record<string, string>>
 }
 
+/** They follow from other problems, which are the reason to give. */
+const CONSEQUENCES: ReadonlySet<ProblemCode> = new Set(['NoCredential', 'NoBackend', 'NoTarget', 'NoRule'])
 /** A condition's message tells every problem up to this length; the rest are events. */
 const MAX_MESSAGE_CHARACTERS = 1024
 /** The schema's bound on a summary. */
@@ -62,7 +64,8 @@ function conditions(problems: readonly Problem[]): readonly Condition[] {
 }
 
 function judged(type: 'Accepted' | 'ResolvedRefs', problems: readonly Problem[]): Condition {
-  const [first, ...more] = problems.filter(({ code }) => conditionOf(code) === type)
+  const found = problems.filter(({ code }) => conditionOf(code) === type)
+  const [first, ...more] = found.toSorted((a, b) => Number(CONSEQUENCES.has(a.code)) - Number(CONSEQUENCES.has(b.code)))
   if (first === undefined) return { type, status: 'True', reason: type, message: '' }
   const message = [first, ...more].map(({ at, message: text }) => `${at}: ${text}`).join(' ')
   return { type, status: 'False', reason: first.code, message: message.slice(0, MAX_MESSAGE_CHARACTERS) }
