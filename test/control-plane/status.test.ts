@@ -100,7 +100,7 @@ spec: {virtualModels: [lost], targets: [{model: none}]}
   await eventually(async () => {
     const { code, output } = await status(operator.adminUrl)
     assert.equal(code, 1, output)
-    assert.match(output, /^ {2}ResolvedRefs False, NoTarget: .*\n.*\n +LlamaModel "none"/m)
+    assert.match(output, /^ {2}ResolvedRefs False, TargetNotFound: .*There is no\n? *LlamaModel "none"/m)
     assert.match(output, /^Problems\n {2}Secret \S+\/keys .*has 3 characters/m)
     assert.doesNotMatch(output, /abc/)
     assert.match(output, /^Not Ready: 1 of 3 objects\.$/m)
