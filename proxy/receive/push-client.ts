@@ -35,8 +35,8 @@ export interface PushState {
 
 const FIRST_DELAY_MS = 200
 const MAX_DELAY_MS = 10_000
-/** While a standby answers: one of them is to lead within seconds. */
-const MAX_STANDBY_DELAY_MS = 1_500
+/** The delays grow no further than to 1.6 s while a standby answers: one of them is to lead within seconds, and may be lost soon after. */
+const STANDBY_ROUNDS = 3
 /** Who let a dial time out is not dialled for this long while a standby answers: it may be frozen, and each dial of it takes its time. */
 const SHUNNED_MS = 10_000
 /** Addresses whose last problem is remembered, so that it is logged once. */
@@ -46,7 +46,7 @@ const STEADY_MS = 10_000
 
 /**
  * Dials operators until one leads, and again whenever it is lost: each address in turn at once, then a pause of 0.2 s, doubling to 10 s, or
- * to 1.5 s while a standby answers, with full jitter; or as an operator says, and up to half of that more, so that not all come at once. Owner
+ * to 1.6 s while a standby answers, with full jitter; or as an operator says, and up to half of that more, so that not all come at once. Owner
  * of the connection: `close()` ends it and the loop.
  */
 export class PushClient {
@@ -167,8 +167,9 @@ export class PushClient {
   }
 
   #backOffMs(): number {
-    const ceilingMs = Math.min(this.#standbyAnswered ? MAX_STANDBY_DELAY_MS : MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#rounds)
-    this.#rounds++
+    const most = this.#standbyAnswered ? STANDBY_ROUNDS : Number.POSITIVE_INFINITY
+    const ceilingMs = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(this.#rounds, most))
+    this.#rounds = Math.min(this.#rounds + 1, most)
     return ceilingMs * this.#options.random()
   }
 }
