@@ -108,7 +108,8 @@ export class Election {
   /** Who leads as far as we know, ourselves included. */
   get leader(): { readonly identity: string; readonly address: string | undefined } | undefined {
     const identity = this.#holder.holder
-    return identity === undefined ? undefined : { identity, address: this.#holder.lease?.annotations[ADDRESS_ANNOTATION] }
+    const isOver = identity === this.#options.identity && !this.isLeader
+    return identity === undefined || isOver ? undefined : { identity, address: this.#holder.lease?.annotations[ADDRESS_ANNOTATION] }
   }
 
   /** Asks the API server whether we lead, just now. Rejects when it cannot be asked. */
