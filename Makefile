@@ -92,8 +92,8 @@ bench-quick: bundle ## a smoke run of the benchmark: one short round, writes not
 	node test/bench/run.ts --quick
 
 .PHONY: bench-control-plane
-bench-control-plane: bundle ## how fast a change is in force at all proxies, and what the operator takes for it (four minutes)
-	node test/bench/control-plane/run.ts
+bench-control-plane: bundle ## how fast a change is at all proxies, what the operator takes; writes docs/benchmarks.md (four minutes, idle)
+	node test/bench/control-plane/run.ts --write
 
 .PHONY: demo
 demo: ## llama-swap with a real engine and a real small model, and a request to try

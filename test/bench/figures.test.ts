@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { FIGURES, type Figures, gates, lowest, type Results } from './figures.ts'
 import { LOAD_NAMES, LOADS, requestBody } from './loads.ts'
 import { report } from './report.ts'
+import { withControlPlane, withFirstPart } from './sections.ts'
 
 const same = (value: number): Figures => ({
   cpu1k: value,
@@ -60,4 +61,12 @@ test('a request has exactly the size it says and is a chat request', () => {
     assert.equal(Buffer.byteLength(body), load.bodyBytes)
     assert.equal(JSON.parse(body).model, load.model)
   }
+})
+
+test('two programs write the report, each its own part', () => {
+  const first = withFirstPart('', '# Benchmarks\n\nold\n')
+  const both = withControlPlane(first, 'a\n')
+  assert.equal(both, '# Benchmarks\n\nold\n\n## Control plane\n\na\n')
+  assert.equal(withFirstPart(both, '# Benchmarks\n\nnew\n'), '# Benchmarks\n\nnew\n\n## Control plane\n\na\n')
+  assert.equal(withControlPlane(both, 'b'), '# Benchmarks\n\nold\n\n## Control plane\n\nb\n')
 })

@@ -4,7 +4,7 @@
  * `--quick` is a smoke run of one short round: it prints and writes nothing. Missed gates are written down; only a failed run exits 1.
  */
 import { execFileSync } from 'node:child_process'
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, release } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -13,6 +13,7 @@ import { type Figures, lowest } from './figures.ts'
 import { type Ground, OTHER_CORE, prepareGround } from './ground.ts'
 import { measureAtFullLoad, measureAtRate, measureStreams } from './measure.ts'
 import { type Machine, report } from './report.ts'
+import { withFirstPart } from './sections.ts'
 import { direct, type Subject, startNginx, startProxy } from './subjects.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
@@ -26,6 +27,8 @@ interface Effort {
 const FULL: Effort = { rounds: 3, seconds: 4, starts: 5 }
 const QUICK: Effort = { rounds: 1, seconds: 1, starts: 1 }
 
+const DOCUMENT = join(ROOT, 'docs/benchmarks.md')
+
 async function bench(quick: boolean, bundle: string): Promise<void> {
   const effort = quick ? QUICK : FULL
   if (!existsSync(bundle)) throw new Error(`${bundle} is not there: run make bundle first`)
@@ -35,7 +38,7 @@ async function bench(quick: boolean, bundle: string): Promise<void> {
   try {
     const text = report(await measureAll(ground, bundle, effort), machine(), effort.rounds)
     if (quick) console.log(text)
-    else writeFileSync(join(ROOT, 'docs/benchmarks.md'), text)
+    else writeFileSync(DOCUMENT, withFirstPart(readFileSync(DOCUMENT, 'utf8'), text))
   } finally {
     await ground.close()
   }

@@ -1,14 +1,15 @@
 /**
- * `node test/bench/control-plane/run.ts [--rounds N] [--changes N] [--operator-flags=FLAG,…]`: how fast a change on a real API server is in
+ * `node test/bench/control-plane/run.ts [--rounds N] [--changes N] [--operator-flags=FLAG,…] [--write]`: how fast a change on a real API server is in
  * force at all proxies, and what the shipped operator takes for it. Prints the figures and writes them as JSON; ends with 1 when a gate
- * is missed. Everything runs on this machine at once, the API server and all proxies among it.
+ * is missed; `--write` writes its part of docs/benchmarks.md. Everything runs on this machine at once, the API server and all proxies too.
  */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, release } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { TOOLS_DIR } from '../../../scripts/engine/files.ts'
+import { withControlPlane } from '../sections.ts'
 import { makeChanges, type Timed } from './changes.ts'
 import { type Cost, gates, latencyOf, type Results, type Round, type Start } from './figures.ts'
 import { Fleet } from './fleet.ts'
@@ -23,6 +24,8 @@ const PROXIES = 200
 const FIRST = { models: 100, endpoints: 16, proxies: 50 }
 const SECOND = { models: 1000, endpoints: 10 }
 const EVERY_MS = 100
+/** With all proxies on one machine: slow enough for each to take each change by itself. */
+const COSTED = { changes: 40, everyMs: 500 }
 const REST_MS = 4000
 
 const sizesFrom = (from: number, to: number, endpoints: number): readonly ModelSize[] =>
@@ -35,6 +38,7 @@ interface Effort {
   readonly rounds: number
   readonly changes: number
   readonly nodeArgs: readonly string[]
+  readonly writes: boolean
 }
 
 async function measureAll(ground: Ground, effort: Effort): Promise<Results> {
@@ -42,13 +46,13 @@ async function measureAll(ground: Ground, effort: Effort): Promise<Results> {
   say(`${SMALL.length} models are written`)
   const { rounds, cost: smallCost } = await withOperator(ground, SMALL, effort, async (operator) => ({
     rounds: await withFleet(ground, operator, SMALL, FIRST.proxies, (fleet) => measureRounds(ground, fleet, effort)),
-    cost: await withFleet(ground, operator, SMALL, PROXIES, (fleet) => measureCost(ground, operator, fleet, SMALL, effort)),
+    cost: await withFleet(ground, operator, SMALL, PROXIES, (fleet) => measureCost(ground, operator, fleet, SMALL)),
   }))
   await ground.write(LARGE.slice(SMALL.length))
   say(`${LARGE.length} models are written`)
   const { start, cost: largeCost } = await withOperator(ground, LARGE, effort, async (operator, startedMs) =>
     withFleet(ground, operator, LARGE, PROXIES, async (fleet) => {
-      const cost = await measureCost(ground, operator, fleet, LARGE, effort)
+      const cost = await measureCost(ground, operator, fleet, LARGE)
       return { cost, start: await startOf(operator, fleet, startedMs) }
     }),
   )
@@ -113,16 +117,11 @@ function roundOf(timed: readonly Timed[]): Round {
   }
 }
 
-async function measureCost(
-  ground: Ground,
-  operator: RunningOperator,
-  fleet: Fleet,
-  models: readonly ModelSize[],
-  { changes }: Effort,
-): Promise<Cost> {
+async function measureCost(ground: Ground, operator: RunningOperator, fleet: Fleet, models: readonly ModelSize[]): Promise<Cost> {
+  const { changes, everyMs } = COSTED
   const restPerMs = await restOf(operator)
   const [cpuBefore, pushedBefore, beganMs] = [operator.cpuMs(), await operator.pushed(), nowMs()]
-  const timed = await makeChanges(ground, fleet, { models, count: changes, everyMs: EVERY_MS })
+  const timed = await makeChanges(ground, fleet, { models, count: changes, everyMs })
   const [cpuAfter, pushedAfter, tookMs] = [operator.cpuMs(), await operator.pushed(), nowMs() - beganMs]
   const cost: Cost = {
     models: models.length,
@@ -172,6 +171,7 @@ function say(line: string): void {
   console.error(`bench-control-plane: ${line}`)
 }
 
+const DOCUMENT = 'docs/benchmarks.md'
 const JSON_FILE = join(TOOLS_DIR, 'bench-control-plane.json')
 
 async function run(effort: Effort): Promise<boolean> {
@@ -182,7 +182,9 @@ async function run(effort: Effort): Promise<boolean> {
     const results = await measureAll(ground, effort)
     mkdirSync(TOOLS_DIR, { recursive: true })
     writeFileSync(JSON_FILE, `${JSON.stringify({ ...machine(), ...results, gates: gates(results) }, null, 2)}\n`)
-    console.log(report(results, machine()))
+    const text = report(results, machine())
+    console.log(text)
+    if (effort.writes) writeFileSync(DOCUMENT, withControlPlane(readFileSync(DOCUMENT, 'utf8'), text))
     return gates(results).every(({ passed }) => passed)
   } finally {
     await ground.close()
@@ -194,11 +196,12 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '3' },
     changes: { type: 'string', default: '200' },
     'operator-flags': { type: 'string', default: '' },
+    write: { type: 'boolean', default: false },
   },
 })
 try {
   const nodeArgs = values['operator-flags'].split(',').filter((flag) => flag !== '')
-  const passed = await run({ rounds: Number(values.rounds), changes: Number(values.changes), nodeArgs })
+  const passed = await run({ rounds: Number(values.rounds), changes: Number(values.changes), nodeArgs, writes: values.write })
   process.exitCode = passed ? 0 : 1
 } catch (error) {
   console.error(`bench-control-plane: ${error instanceof Error ? error.stack : String(error)}`)
