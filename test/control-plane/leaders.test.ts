@@ -90,10 +90,14 @@ test('whatever happens to the leader, another one leads within 20 s, no table go
   const b = await placeB.start()
   const args = ['--anonymous-namespace', team]
   const gateways = await Promise.all([1, 2].map(() => installed.gateway(t, { args })))
+  const proxies = [...gateways, await installed.sidecar(t, team, { args })]
+  t.after(() => {
+    if (!t.passed) for (const { program } of proxies) t.diagnostic(JSON.stringify(program.lines().filter(({ msg }) => msg !== 'request')))
+  })
   await modelOfService(t, cluster, team, { events: EVENTS, everyMs: 150 })
-  await served(gateways, 'llama')
-  const stamps = watchStamps(t, gateways)
-  const load = startLoad(t, { urls: gateways.map(({ url }) => url), model: 'llama', perSecond: 20, streams: 3, events: EVENTS })
+  await served(proxies, 'llama')
+  const stamps = watchStamps(t, proxies)
+  const load = startLoad(t, { urls: proxies.map(({ url }) => url), model: 'llama', perSecond: 20, streams: 3, events: EVENTS })
 
   let faults = 0
   /** From the fault until what was changed after it is in force everywhere. */
@@ -102,7 +106,7 @@ test('whatever happens to the leader, another one leads within 20 s, no table go
     const sinceMs = performance.now()
     await fault()
     await alias(cluster, team, name)
-    await served(gateways, name, TAKEOVER_WITHIN_MS - (performance.now() - sinceMs))
+    await served(proxies, name, TAKEOVER_WITHIN_MS - (performance.now() - sinceMs))
     t.diagnostic(`${what}: ${Math.round(performance.now() - sinceMs)} ms`)
   }
 
@@ -167,7 +171,7 @@ async function thaw({ frozen, place, leader, leasePath }: Thawing): Promise<void
   await eventually(async () => assert.match(String((await stateOf(frozen))['leader']), /^b-/))
   assert.deepEqual([await standing(), place.writes], [before, writes])
   const now = await stateOf(leader)
-  assert.deepEqual([now['leads'], now['epoch'], now['proxies']], [true, epoch, { Gateway: 2, Sidecar: 0 }])
+  assert.deepEqual([now['leads'], now['epoch'], now['proxies']], [true, epoch, { Gateway: 2, Sidecar: 1 }])
 }
 
 test('a second installation that is to serve the same namespace does not lead, says whose it is, and takes over when that one is gone', async (t) => {
