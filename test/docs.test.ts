@@ -12,6 +12,7 @@ import { REFUSED, tableOf } from '../proxy/account/record.fixture.ts'
 import { PROXY_FLAGS, STANDALONE_FLAGS } from '../proxy/config.ts'
 import { ERRORS } from '../proxy/errors.ts'
 import { Live } from '../proxy/live/live.ts'
+import { NODE_FLAGS, OPERATOR_NODE_FLAGS } from '../scripts/node-flags.ts'
 
 /** Pages say what the program does: tables of errors, metrics and log fields are compared both ways, links lead somewhere. */
 const ROOT = join(import.meta.dirname, '..')
@@ -145,6 +146,11 @@ test('the manifests of docs/operations.md give programs only flags that they hav
     const known = new Set([...help.matchAll(/^ {2}--(\S+)/gm)].map(([, name]) => name))
     for (const arg of given.slice(1)) assert.ok(known.has(arg.slice(2).split('=')[0]), arg)
   }
+})
+
+test('the manifests of docs/operations.md start programs as they are meant to be', () => {
+  const commands = [...read(OPERATIONS).matchAll(/^ +command: \[node, (.*), \/app\/cli[.]mjs\]$/gm)].map(([, flags]) => flags)
+  assert.deepEqual(commands, [OPERATOR_NODE_FLAGS.join(', '), NODE_FLAGS.join(', ')])
 })
 
 test('docs/how-it-works.md names files and symbols that there are', () => {
