@@ -80,13 +80,28 @@ test('one who finds a commit stale is asked anew what it holds', async (t) => {
   assert.deepEqual([taken.commit.epoch, taken.set.length], [91, 2])
 })
 
+test('a sidecar with a newer epoch keeps what it has while gateways may still raise ours, and then takes the raised one', async (t) => {
+  const running = await startPush(t, { table: TABLE, limits: { heartbeatMs: 40, sidecarWaitMs: 60_000 } })
+  const sidecar = await running.dial('team-a')
+  sidecar.hello({ mode: 'Sidecar', epoch: 99 })
+  await sidecar.nextOf('welcome')
+  sidecar.send({ type: 'staleEpoch', have: 99 })
+  await sidecar.nextOf('sendHave')
+  await sidecar.heartbeat()
+  await sidecar.heartbeat()
+  assert.deepEqual(sidecar.waiting, [])
+  running.server.setEpoch(100)
+  const { epoch, confirmed } = await sidecar.nextOf('welcome')
+  assert.deepEqual([epoch, confirmed], [100, undefined])
+})
+
 test("a sidecar's newer epoch raises nothing: it is welcomed by a leader that has made sure", async (t) => {
   let asked = 0
   const confirmLeadership = async (): Promise<boolean> => {
     asked++
     return true
   }
-  const running = await startPush(t, { table: TABLE, options: { confirmLeadership } })
+  const running = await startPush(t, { table: TABLE, limits: { sidecarWaitMs: 0 }, options: { confirmLeadership } })
   const proxy = await running.dial('team-a')
   proxy.hello({ mode: 'Sidecar', epoch: 99 })
   await proxy.nextOf('welcome')

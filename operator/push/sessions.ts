@@ -20,6 +20,8 @@ export interface PushLimits extends SessionLimits {
   readonly factsEveryMs: number
   /** Between two `onStaleEpoch`, while the epoch has not been raised. */
   readonly staleAgainMs: number
+  /** After a new epoch, before a sidecar that has seen a newer one is told to take ours: gateways come back meanwhile and raise it. */
+  readonly sidecarWaitMs: number
 }
 
 export const DEFAULT_LIMITS: PushLimits = {
@@ -32,6 +34,7 @@ export const DEFAULT_LIMITS: PushLimits = {
   goneGraceMs: 10_000,
   factsEveryMs: 100,
   staleAgainMs: 5_000,
+  sidecarWaitMs: 5_000,
 }
 
 /** For metrics, logs and the lead. None of them may throw. */
@@ -85,6 +88,9 @@ export class Sessions implements SessionOwner {
   readonly #closing = new AbortController()
   readonly #ticker: NodeJS.Timeout
   #epoch: number | undefined
+  #epochSinceMs = 0
+  /** Sidecars that have seen a newer epoch, until gateways have had their time. */
+  readonly #waiting = new Set<Session>()
   /** Gateways that have this epoch from us. */
   readonly #welcomed = new Set<string>()
   #highestGatewayEpoch = 0
@@ -145,7 +151,11 @@ export class Sessions implements SessionOwner {
 
   /** Undefined: nobody is greeted until there is one. */
   setEpoch(epoch: number | undefined): void {
-    if (epoch !== this.#epoch) this.#welcomed.clear()
+    if (epoch !== this.#epoch) {
+      this.#welcomed.clear()
+      this.#epochSinceMs = this.now()
+    }
+    this.#waiting.clear()
     this.#epoch = epoch
     this.#toldStale = { have: 0, atMs: 0 }
     if (epoch !== undefined) for (const session of this.#all) session.welcome()
@@ -220,7 +230,8 @@ export class Sessions implements SessionOwner {
 
   stale(session: Session, have: number): void {
     if (session.mode === 'Sidecar') {
-      this.#confirm(session)
+      this.#waiting.add(session)
+      this.#confirmWaiting()
       return
     }
     this.#hasSeen(have)
@@ -262,6 +273,7 @@ export class Sessions implements SessionOwner {
 
   closed(session: Session): void {
     this.#all.delete(session)
+    this.#waiting.delete(session)
     if (this.#greeted.get(session.proxy) !== session) return
     this.#greeted.delete(session.proxy)
     if (session.mode === 'Sidecar') return this.#forgetViews()
@@ -288,6 +300,12 @@ export class Sessions implements SessionOwner {
     this.#views.keepOnly(new Set(sidecars.map(({ identity }) => identity.namespace)))
   }
 
+  #confirmWaiting(): void {
+    if (this.#waiting.size === 0 || this.now() - this.#epochSinceMs < this.limits.sidecarWaitMs) return
+    for (const session of this.#waiting) this.#confirm(session)
+    this.#waiting.clear()
+  }
+
   /** One question to the Lease answers all sidecars that wait for it. */
   #confirm(session: Session): void {
     this.#confirming ??= this.#options.confirmLeadership().finally(() => {
@@ -306,6 +324,7 @@ export class Sessions implements SessionOwner {
   #tick(): void {
     const now = this.now()
     for (const session of this.#all) session.tick(now)
+    this.#confirmWaiting()
     const { have, atMs } = this.#toldStale
     if (have > 0 && now - atMs >= this.limits.staleAgainMs) this.#tellStale(have)
     for (const [proxy, { goneAtMs }] of this.#gone) {
