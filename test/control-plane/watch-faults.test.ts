@@ -54,10 +54,13 @@ test('without faults a change is there within a second, and nothing restarts', a
 test('a watch that is cut in the middle of an event goes on before it', async (t) => {
   await watching({}, async (watched) => {
     watched.relay.switches.cutEvents = 3
-    await change('cut')
-    t.diagnostic(`in step after ${Math.round(await watched.untilEqual())} ms`)
-    assert.ok(watched.restarts().length >= 3, String(watched.restarts()))
+    // What is cut may come with the next list instead of being cut again: then another change is.
+    for (let i = 0; i < 5 && watched.relay.switches.cutEvents > 0; i++) {
+      await change(`cut-${i}`)
+      t.diagnostic(`in step after ${Math.round(await watched.untilEqual())} ms`)
+    }
     assert.equal(watched.relay.switches.cutEvents, 0)
+    await eventually(async () => assert.ok(watched.restarts().length >= 3, String(watched.restarts())))
   })
 })
 
