@@ -21,7 +21,7 @@ const STRICT = ['spec:stdout', './scripts/nothing-skipped.ts:stderr'].flatMap((o
 })
 
 /** They mostly wait for the clock: more than there are cores. */
-const FILES_AT_A_TIME = 3
+const FILES_AT_A_TIME = 2
 
 /** What comes from outside is fetched first: from inside nothing is reachable. */
 async function enterNetwork(): Promise<number> {
