@@ -115,7 +115,7 @@ test("a sidecar's newer epoch raises nothing: it is welcomed by a leader that ha
 })
 
 test('a leader that cannot make sure sends the sidecar away', async (t) => {
-  const running = await startPush(t, { options: { confirmLeadership: async () => false } })
+  const running = await startPush(t, { limits: { sidecarWaitMs: 0 }, options: { confirmLeadership: async () => false } })
   const proxy = await running.dial('team-a')
   proxy.hello({ mode: 'Sidecar', epoch: 99 })
   await proxy.nextOf('welcome')
