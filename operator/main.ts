@@ -3,7 +3,6 @@
  * starts warm; only the leader takes proxies and writes. Owner: `cli/operator.ts`; `start()` once, `close()` once.
  */
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { OperatorMetrics } from './account/metrics.ts'
 import type { Log, OperatorConfig } from './config.ts'
 import type { KubeClient, RequestRecord } from './kube/client.ts'
@@ -17,6 +16,7 @@ import { Report } from './report/report.ts'
 import type { Resources } from './resources/snapshot.ts'
 import { RightsCheck } from './rights.ts'
 import { adminApp, type HealthChecks, metricsApp } from './serve/health.ts'
+import { listening } from './serve/listening.ts'
 import { Term } from './term.ts'
 import { makeTranslator, type Translation } from './translate/translator.ts'
 import { ClusterSource } from './watch/cluster.ts'
@@ -41,8 +41,6 @@ export interface OperatorPorts {
 const LEADER_LOOK_MS = 1_000
 /** A watch that the API server has not spoken on for this long, though it is reachable, is stuck: the process is to be started again. */
 const STUCK_MS = 10 * 60_000
-
-const NO_OBJECTS: Pick<Resources, 'models' | 'policies' | 'clientKeys'> = { models: new Map(), policies: new Map(), clientKeys: new Map() }
 
 export class Operator {
   readonly #options: OperatorOptions
@@ -148,8 +146,8 @@ export class Operator {
     const { config } = this.#options
     const ports = {
       push: await this.#push.listen(config.pushPort, config.host),
-      metrics: await listen(this.#metricsServer, config.metricsPort, config.host),
-      admin: await listen(this.#adminServer, config.adminPort, '127.0.0.1'),
+      metrics: await listening(this.#metricsServer, config.metricsPort, config.host),
+      admin: await listening(this.#adminServer, config.adminPort, '127.0.0.1'),
     }
     this.#source.start()
     this.#election.start()
@@ -201,7 +199,7 @@ export class Operator {
     this.#metrics.translated(performance.now() - startedAt)
     const result = this.#push.publish(this.#translation.table, Date.now())
     log.debug('snapshot translated', { result, models: resources.models.size })
-    this.#term?.setNamespaces(this.#scopeNamespaces())
+    this.#term?.setNamespaces(this.#scopeNamespaces(resources))
     if (this.#term === undefined && this.#election.isLeader) this.#beginTerm()
     this.#reportTranslation()
   }
@@ -236,7 +234,7 @@ export class Operator {
           this.#beginReport()
         },
       },
-      this.#scopeNamespaces(),
+      this.#scopeNamespaces(this.#resources),
     )
     this.#term.start()
   }
@@ -256,10 +254,9 @@ export class Operator {
   }
 
   /** docs/adr/0007-scope-leases.md */
-  #scopeNamespaces(): ReadonlySet<string> {
+  #scopeNamespaces({ models, policies, clientKeys }: Resources): ReadonlySet<string> {
     const { namespaces, namespace } = this.#options.config
     if (namespaces !== 'all') return new Set(namespaces)
-    const { models, policies, clientKeys } = this.#resources ?? NO_OBJECTS
     const keys = [models, policies, clientKeys].flatMap((kind) => [...kind.keys()])
     return new Set([namespace, 'default', ...keys.map((key) => key.slice(0, key.indexOf('/')))])
   }
@@ -313,8 +310,7 @@ export class Operator {
     const { config } = this.#options
     return makeAuthenticate({
       gatewayServiceAccounts: config.gatewayServiceAccounts,
-      servesNamespace: (namespace) =>
-        config.namespaces === 'all' || config.namespaces.includes(namespace) || namespace === config.namespace,
+      servesNamespace: (namespace) => this.#serves(namespace),
       podOf: (namespace, name) => this.#podOf(namespace, name),
       check:
         config.namespaces === 'all'
@@ -323,9 +319,14 @@ export class Operator {
     })
   }
 
+  /** Its pods are watched, and may be proxies; gateways run in the own one. */
+  #serves(namespace: string): boolean {
+    const { namespaces, namespace: own } = this.#options.config
+    return namespaces === 'all' || namespace === own || namespaces.includes(namespace)
+  }
+
   #podOf(namespace: string, name: string): KnownPod {
-    const { namespaces } = this.#options.config
-    if (namespaces !== 'all' && namespace !== this.#options.config.namespace && !namespaces.includes(namespace)) return 'unwatched'
+    if (!this.#serves(namespace)) return 'unwatched'
     const pod = this.#resources?.pods.get(`${namespace}/${name}`)
     return pod === undefined ? undefined : { uid: pod.uid, isOver: pod.phase === 'Succeeded' || pod.phase === 'Failed' }
   }
@@ -373,15 +374,3 @@ export class Operator {
 
 const tooLargeText = (bytes: number): string =>
   `All objects together make a routing table of ${bytes} bytes, more than may travel; gateways keep the last one. Remove some, or serve fewer namespaces.`
-
-function listen(server: Server, port: number, host: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(port, host, () => {
-      server.off('error', reject)
-      resolve(portOf(server.address()))
-    })
-  })
-}
-
-const portOf = (address: AddressInfo | string | null): number => (address === null || typeof address === 'string' ? 0 : address.port)

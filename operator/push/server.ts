@@ -1,6 +1,5 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import { createServer, type Server } from 'node:https'
-import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { type WebSocket, WebSocketServer } from 'ws'
@@ -13,6 +12,7 @@ import {
   PUSH_SUBPROTOCOL,
 } from '../../proxy/routing-table/frames.ts'
 import type { Ref, RoutingTable } from '../../proxy/routing-table/v1.ts'
+import { listening } from '../serve/listening.ts'
 import { type Identity, type Refusal, type RefusalCode, refused, type Verdict } from './identity.ts'
 import type { ObjectName, Programming } from './programming.ts'
 import type { EndpointVotes, Usage } from './proxy-report.ts'
@@ -108,13 +108,7 @@ export class PushServer {
 
   /** Resolves with the port, once connections are taken. Rejects if it cannot be had. */
   listen(port: number, host: string): Promise<number> {
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen(port, host, () => {
-        this.#server.off('error', reject)
-        resolve(portOf(this.#server.address()))
-      })
-    })
+    return listening(this.#server, port, host)
   }
 
   /** For new connections; those that are open go on. */
@@ -234,8 +228,6 @@ export class PushServer {
     this.#sockets.handleUpgrade(request, socket, head, then)
   }
 }
-
-const portOf = (address: AddressInfo | string | null): number => (address === null || typeof address === 'string' ? 0 : address.port)
 
 interface WrongUpgrade {
   readonly status: number
