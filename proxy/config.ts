@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util'
 import { LOG_LEVELS, type LogLevel } from './account/log.ts'
 import { parseDuration } from './duration.ts'
+import type { PushConfig } from './receive/push.ts'
 import { type ProxyMode, PUSH_PATH } from './routing-table/frames.ts'
 import { AUTH_MODES, type AuthMode } from './serve/authenticate.ts'
 
@@ -132,16 +133,6 @@ export function proxyConfig(values: FlagValues): ProxyConfig {
     drainDelayMs: durationMs('drain-delay', text('drain-delay')),
     shutdownGraceMs: durationMs('shutdown-grace', text('shutdown-grace')),
   }
-}
-
-export interface PushConfig {
-  readonly operators: readonly URL[]
-  readonly caFile: string | undefined
-  readonly tokenFile: string | undefined
-  readonly mode: ProxyMode
-  readonly clientTokenFile: string | undefined
-  readonly lastKnownGood: string | undefined
-  readonly keysGoodForMs: number
 }
 
 /** Undefined without --operator. Throws UsageError. */

@@ -1,10 +1,10 @@
 /** `llama-swap proxy`, wiring only: a proxy whose routing table comes from a file, or is pushed by an operator. */
 import { createLogger, type Logger } from './account/log.ts'
 import { outcomeOf } from './account/settled.ts'
-import { helpLines, PROXY_FLAGS, type ProxyConfig, type PushConfig, proxyConfig, pushConfig, readFlags, UsageError } from './config.ts'
+import { helpLines, PROXY_FLAGS, type ProxyConfig, proxyConfig, pushConfig, readFlags, UsageError } from './config.ts'
 import { DataPlane } from './data-plane.ts'
 import { explainFailure, runUntilSignal } from './process.ts'
-import { Push } from './receive/push.ts'
+import { Push, type PushConfig } from './receive/push.ts'
 import { TableFile } from './receive/table-file.ts'
 import type { RequestRecord } from './serve/lifecycle.ts'
 import { VERSION } from './version.ts'

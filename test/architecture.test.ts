@@ -48,7 +48,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     packages: ['prom-client'],
   },
   'proxy/receive': { imports: ['proxy/routing-table', 'proxy/account'], packages: ['ws'] },
-  'proxy/config.ts': { imports: ['proxy/account', 'proxy/duration.ts', 'proxy/routing-table', 'proxy/serve'] },
+  'proxy/config.ts': { imports: ['proxy/account', 'proxy/duration.ts', 'proxy/routing-table', 'proxy/receive', 'proxy/serve'] },
   'proxy/process.ts': { imports: ['proxy/account', 'proxy/config.ts'] },
   'proxy/data-plane.ts': {
     imports: [

@@ -9,7 +9,8 @@ import { PushedTable } from './pushed-table.ts'
 import type { Receiver } from './receiver.ts'
 import { Reports, type Settled } from './reports.ts'
 
-export interface PushOptions {
+/** What an installation says of the push; `pushConfig` reads it from flags. */
+export interface PushConfig {
   readonly operators: readonly URL[]
   readonly caFile: string | undefined
   readonly tokenFile: string | undefined
@@ -18,6 +19,9 @@ export interface PushOptions {
   /** Path of the last good table; undefined = none is kept. */
   readonly lastKnownGood: string | undefined
   readonly keysGoodForMs: number
+}
+
+interface PushOptions extends PushConfig {
   readonly program: string
   readonly receiver: Receiver
   readonly endpoints: () => Iterable<EndpointReport>
