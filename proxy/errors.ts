@@ -32,6 +32,10 @@ export type ErrorLabel =
   | 'caller_unsupported_capability'
   | 'caller_context_too_long'
   | 'caller_disconnected'
+  | 'policy_rate_limited'
+  | 'policy_quota_exhausted'
+  | 'policy_concurrency_limited'
+  | 'policy_queue_timeout'
   | 'upstream_timeout'
   | 'upstream_rate_limited'
   | 'upstream_overloaded'
@@ -130,6 +134,34 @@ export const ERRORS = {
   ),
   overloaded: row(503, 'overloaded_error', true, 'proxy_overloaded', 'The proxy itself sheds load: too many requests or bytes are held.'),
   shutting_down: row(503, 'server_error', true, 'proxy_shutting_down', 'This proxy is draining; another one will answer.'),
+  rate_limit_exceeded: row(
+    429,
+    'rate_limit_error',
+    true,
+    'policy_rate_limited',
+    'A limit of this installation, on requests or tokens a minute, has no room; `x-ratelimit-*` and `Retry-After` say when it has.',
+  ),
+  insufficient_quota: row(
+    429,
+    'rate_limit_error',
+    true,
+    'policy_quota_exhausted',
+    'The tokens or the money of the day are spent; `Retry-After` says when the next day (UTC) begins.',
+  ),
+  concurrency_limit: row(
+    429,
+    'rate_limit_error',
+    true,
+    'policy_concurrency_limited',
+    'As many requests as allowed are running, and the queue is full or has none.',
+  ),
+  queue_timeout: row(
+    503,
+    'server_error',
+    true,
+    'policy_queue_timeout',
+    'The request waited in the queue as long as it may, and no endpoint became free.',
+  ),
   upstream_rate_limited: row(429, 'rate_limit_error', true, 'upstream_rate_limited', 'Every eligible target answered 429.'),
   upstream_overloaded: row(503, 'overloaded_error', true, 'upstream_overloaded', 'Every eligible target is overloaded or still loading.'),
   upstream_error: row(

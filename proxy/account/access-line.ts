@@ -1,5 +1,5 @@
 import type { Candidate } from '../decide/input.ts'
-import type { AttemptRecord, Ending } from '../forward/attempts.ts'
+import type { AttemptRecord, Ending } from '../forward/run.ts'
 import type { RequestRecord } from '../serve/lifecycle.ts'
 import type { LogLevel } from './log.ts'
 import { attemptWord, firstTokenMsOf, outcomeOf, plainCause, ruleOf } from './settled.ts'

@@ -6,7 +6,7 @@
  * `cells.ts` counts on the request path, `readings.ts` reads at scrape time, `settled.ts` says what a record means.
  */
 import { Registry } from 'prom-client'
-import type { Ending } from '../forward/attempts.ts'
+import type { Ending } from '../forward/run.ts'
 import type { RequestRecord } from '../serve/lifecycle.ts'
 import { CounterCells, HistogramCells } from './cells.ts'
 import { EventLoopLag } from './event-loop.ts'

@@ -1,6 +1,6 @@
 import type { Facts } from '../decide/input.ts'
 import { chat } from '../dialects/chat.ts'
-import type { Ending } from '../forward/attempts.ts'
+import type { Ending } from '../forward/run.ts'
 import { compileTable } from '../routing-table/compile.ts'
 import type { CompiledModel, CompiledTable } from '../routing-table/compiled.ts'
 import type { Backend, Model } from '../routing-table/v1.ts'

@@ -1,6 +1,6 @@
 import type { FailureClass } from '../decide/classes.ts'
 import { ERRORS, type ErrorLabel } from '../errors.ts'
-import type { AttemptRecord, Ending } from '../forward/attempts.ts'
+import type { AttemptRecord, Ending } from '../forward/run.ts'
 import { resolveName } from '../routing-table/compile.ts'
 import type { CompiledTable } from '../routing-table/compiled.ts'
 import type { RequestRecord } from '../serve/lifecycle.ts'

@@ -1,5 +1,6 @@
 /** The list of engines. Adding one = a file, a line here, its texts in `captured/`. */
 import type { Engine } from '../routing-table/v1.ts'
+import { anthropic } from './anthropic.ts'
 import type { Answer, EngineProfile, KnownEngine } from './engine.ts'
 import { generic } from './generic.ts'
 import { llamaCpp } from './llama-cpp.ts'
@@ -8,13 +9,14 @@ import { openai } from './openai.ts'
 import { vllm } from './vllm.ts'
 
 /** Order matters for recognition: the surest marks first. */
-export const PROFILES: readonly EngineProfile[] = [llamaCpp, vllm, openai, ollama, generic]
+export const PROFILES: readonly EngineProfile[] = [llamaCpp, vllm, openai, anthropic, ollama, generic]
 
 const BY_ENGINE: Readonly<Record<KnownEngine, EngineProfile>> = {
   vLLM: vllm,
   LlamaCpp: llamaCpp,
   Ollama: ollama,
   OpenAI: openai,
+  Anthropic: anthropic,
   Generic: generic,
 }
 

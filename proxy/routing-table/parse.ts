@@ -1,5 +1,16 @@
 import { any, flag, isRecord, list, MAX_INTEGER, matching, number, object, oneOf, type TableError, tagged, text } from './checks.ts'
-import { CAPABILITIES, ENDPOINT_STRATEGIES, ENGINES, FALLBACK_CLASSES, type RoutingTable, STRATEGIES, TABLE_VERSION } from './v1.ts'
+import {
+  BACKEND_DIALECTS,
+  CAPABILITIES,
+  ENDPOINT_STRATEGIES,
+  ENGINES,
+  FALLBACK_CLASSES,
+  INTERRUPTS,
+  REQUEST_PRIORITIES,
+  type RoutingTable,
+  STRATEGIES,
+  TABLE_VERSION,
+} from './v1.ts'
 
 /** Table versions this program reads. */
 export const READS_VERSIONS: readonly number[] = [TABLE_VERSION]
@@ -10,6 +21,8 @@ const ms = number(1, 1e12)
 const weight = number(0, 1_000_000)
 const priority = number(0, 1000)
 const tokens = number(1, 16_777_216)
+const rate = number(0, 1e12)
+const usd = number(0, 1e12)
 const capabilities = list(oneOf(CAPABILITIES), 16)
 
 const access = tagged('from', {
@@ -23,6 +36,7 @@ const backend = object({
   weight,
   priority,
   engine: oneOf(ENGINES),
+  'dialect?': oneOf(BACKEND_DIALECTS),
   upstreamModel: name,
   'capabilities?': capabilities,
   'contextWindowTokens?': tokens,
@@ -33,9 +47,12 @@ const backend = object({
     'timeoutMs?': ms,
     'healthyAfter?': number(1, 100),
     'unhealthyAfter?': number(1, 100),
+    'outlier?': object({ 'consecutiveFailures?': number(1, 100), 'maxEjectedPercent?': number(0, 100) }),
   }),
   signals: object({ 'path?': text(256), 'intervalMs?': ms, 'staleAfterMs?': ms }),
   timeouts: object({ 'connectMs?': ms, 'firstTokenMs?': ms, 'streamIdleMs?': ms, 'totalMs?': ms }),
+  'pricing?': object({ 'inputPerMillionTokens?': usd, 'cachedInputPerMillionTokens?': usd, 'outputPerMillionTokens?': usd }),
+  'quota?': object({ 'requestsPerMinute?': rate, 'tokensPerMinute?': rate, shiftAtPercent: number(0, 100) }),
   'auth?': object({
     header: matching(/^[!#$%&'*+.^_|~0-9a-z-]{1,64}$/, 'a lower-case header name'),
     scheme: text(64),
@@ -57,20 +74,30 @@ const model = object({
   weight,
   priority,
   loadBalancing: oneOf(ENDPOINT_STRATEGIES),
+  'limits?': object({
+    'requestsPerMinute?': rate,
+    'tokensPerMinute?': rate,
+    'tokensPerDay?': rate,
+    'maxConcurrentPerEndpoint?': rate,
+    'queue?': object({ 'maxRequests?': rate, 'maxBytes?': rate, 'maxWaitMs?': number(0, 1e12) }),
+  }),
   retry: object({ 'sameEndpoint?': number(0, 10), 'totalAttempts?': number(1, 100), 'budgetPercent?': number(0, 100) }),
   passthrough: object({ enabled: flag, forwardAuth: flag }),
+  'extraRoutes?': list(object({ method: oneOf(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']), path: text(256) }), 16),
   backends: list(backend, 16),
 })
 
 const target = object({ model: ref, weight })
 const withValue = object({ type: any, name: text(64), value: text(256) })
 
+const clientMatch = object({ 'names?': list(text(127), 8), 'namespaces?': list(text(63), 8) })
+
 const match = object({
   'capabilities?': capabilities,
   'promptTokens?': object({ 'min?': number(0, MAX_INTEGER), 'max?': number(0, MAX_INTEGER) }),
   'headers?': list(tagged('type', { Exact: withValue, Prefix: withValue, Present: object({ type: any, name: text(64) }) }), 8),
   'paths?': list(text(256), 16),
-  'clients?': object({ 'names?': list(text(127), 8), 'namespaces?': list(text(63), 8) }),
+  'clients?': clientMatch,
 })
 
 const rule = object({
@@ -78,7 +105,7 @@ const rule = object({
   matches: list(match, 8),
   strategy: oneOf(STRATEGIES),
   targets: list(target),
-  fallback: object({ enabled: flag, when: list(oneOf(FALLBACK_CLASSES), 16), targets: list(target, 16) }),
+  fallback: object({ enabled: flag, when: list(oneOf(FALLBACK_CLASSES), 16), targets: list(target, 16), 'interrupt?': oneOf(INTERRUPTS) }),
 })
 
 const policy = object({
@@ -88,6 +115,20 @@ const policy = object({
   names: list(name, 16),
   access,
   rules: list(rule, 33),
+  'clients?': list(
+    object({
+      match: clientMatch,
+      'limits?': object({
+        'requestsPerMinute?': rate,
+        'tokensPerMinute?': rate,
+        'tokensPerDay?': rate,
+        'costPerDay?': usd,
+        'maxConcurrent?': rate,
+      }),
+      'requestPriority?': oneOf(REQUEST_PRIORITIES),
+    }),
+    32,
+  ),
 })
 
 /** Characters of an address; whether they make one is seen where it is used. */

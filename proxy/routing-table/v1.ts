@@ -29,7 +29,7 @@ export type Strategy = (typeof STRATEGIES)[number]
 export const ENDPOINT_STRATEGIES = ['PowerOfTwo', 'RoundRobin'] as const
 export type EndpointStrategy = (typeof ENDPOINT_STRATEGIES)[number]
 
-export const ENGINES = ['Auto', 'vLLM', 'LlamaCpp', 'Ollama', 'OpenAI', 'Generic'] as const
+export const ENGINES = ['Auto', 'vLLM', 'LlamaCpp', 'Ollama', 'OpenAI', 'Anthropic', 'Generic'] as const
 export type Engine = (typeof ENGINES)[number]
 
 export const FALLBACK_CLASSES = [
@@ -42,6 +42,17 @@ export const FALLBACK_CLASSES = [
   'ContentFilter',
 ] as const
 export type FallbackClass = (typeof FALLBACK_CLASSES)[number]
+
+/** What a backend speaks. */
+export const BACKEND_DIALECTS = ['OpenAI', 'Anthropic'] as const
+export type BackendDialect = (typeof BACKEND_DIALECTS)[number]
+
+/** What becomes of a stream that breaks after its first content: an in-band error, or another attempt that goes on where it stopped. */
+export const INTERRUPTS = ['Error', 'Continue'] as const
+export type Interrupt = (typeof INTERRUPTS)[number]
+
+export const REQUEST_PRIORITIES = ['High', 'Normal', 'Low'] as const
+export type RequestPriority = (typeof REQUEST_PRIORITIES)[number]
 
 /** "namespace/name" of the resource an entry came from; at most 127 characters. */
 export type Ref = string
@@ -68,6 +79,14 @@ export interface Health {
   timeoutMs?: number
   healthyAfter?: number
   unhealthyAfter?: number
+  outlier?: Outlier
+}
+
+/** When failures of requests open an endpoint's circuit. */
+export interface Outlier {
+  consecutiveFailures?: number
+  /** Most endpoints of one model, as a share, that failures of requests may take out at the same time. */
+  maxEjectedPercent?: number
 }
 
 export interface Signals {
@@ -84,6 +103,67 @@ export interface Timeouts {
   totalMs?: number
 }
 
+/** USD. Absent = unknown, never free. */
+export interface Pricing {
+  inputPerMillionTokens?: number
+  /** Absent = as other input. */
+  cachedInputPerMillionTokens?: number
+  outputPerMillionTokens?: number
+}
+
+/** Limits of ours on one model, over all proxies together. Minutes slide; days are UTC. */
+export interface ModelLimits {
+  requestsPerMinute?: number
+  tokensPerMinute?: number
+  tokensPerDay?: number
+  /** Each proxy counts its own. */
+  maxConcurrentPerEndpoint?: number
+  /** Each proxy has its own. */
+  queue?: QueueLimits
+}
+
+export interface QueueLimits {
+  maxRequests?: number
+  maxBytes?: number
+  maxWaitMs?: number
+}
+
+/** The upstream's limits on one backend, declared; what its answers say wins. */
+export interface Quota {
+  requestsPerMinute?: number
+  tokensPerMinute?: number
+  /** Use from which on traffic moves away in proportion. */
+  shiftAtPercent: number
+}
+
+/** Limits of ours on each client that matches, over all proxies together. */
+export interface ClientLimits {
+  requestsPerMinute?: number
+  tokensPerMinute?: number
+  tokensPerDay?: number
+  /** USD, by the pricing of the backends that served. */
+  costPerDay?: number
+  maxConcurrent?: number
+}
+
+export interface ClientMatch {
+  names?: readonly string[]
+  namespaces?: readonly string[]
+}
+
+/** What holds for clients of one policy. All that match apply: the strictest limit wins, the first priority. */
+export interface ClientTerms {
+  match: ClientMatch
+  limits?: ClientLimits
+  requestPriority?: RequestPriority
+}
+
+/** A route beyond the known ones that a model offers. */
+export interface ExtraRoute {
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  path: string
+}
+
 export interface Retry {
   sameEndpoint?: number
   totalAttempts?: number
@@ -97,6 +177,8 @@ export interface Backend {
   /** Lower first. */
   priority: number
   engine: Engine
+  /** Absent = OpenAI. */
+  dialect?: BackendDialect
   /** What the engine calls the model: the value written into the request's `model`. */
   upstreamModel: string
   capabilities?: readonly Capability[]
@@ -105,6 +187,8 @@ export interface Backend {
   health: Health
   signals: Signals
   timeouts: Timeouts
+  pricing?: Pricing
+  quota?: Quota
   /** How the credential is sent. Absent = no credential. `scheme: ""` sends the bare key. */
   auth?: { header: string; scheme: string; credentials: readonly string[] }
   headers: readonly { name: string; value: string }[]
@@ -128,8 +212,10 @@ export interface Model {
   weight: number
   priority: number
   loadBalancing: EndpointStrategy
+  limits?: ModelLimits
   retry: Retry
   passthrough: { enabled: boolean; forwardAuth: boolean }
+  extraRoutes?: readonly ExtraRoute[]
   backends: readonly Backend[]
 }
 
@@ -144,6 +230,8 @@ export interface Fallback {
   when: readonly FallbackClass[]
   /** Tried in order after the rule's other targets. */
   targets: readonly Target[]
+  /** Absent = Error. */
+  interrupt?: Interrupt
 }
 
 export type HeaderMatch =
@@ -157,7 +245,7 @@ export interface Match {
   promptTokens?: { min?: number; max?: number }
   headers?: readonly HeaderMatch[]
   paths?: readonly string[]
-  clients?: { names?: readonly string[]; namespaces?: readonly string[] }
+  clients?: ClientMatch
 }
 
 export interface PolicyRule {
@@ -179,6 +267,7 @@ export interface Policy {
   names: readonly string[]
   access: Access
   rules: readonly PolicyRule[]
+  clients?: readonly ClientTerms[]
 }
 
 /** One address that takes requests. Travels apart from routes, as it changes faster. */

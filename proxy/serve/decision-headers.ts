@@ -1,7 +1,7 @@
 import type { Decision } from '../decide/decision.ts'
 import type { Candidate } from '../decide/input.ts'
 import { isVisible } from '../decide/visible.ts'
-import type { Sent } from '../forward/attempts.ts'
+import type { Sent } from '../forward/run.ts'
 import { headerText } from './respond.ts'
 
 const MAX_DEBUG_BYTES = 2048
