@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { anthropic } from './anthropic.ts'
 import type { Answer } from './engine.ts'
 import { type EngineCases, engineSuite } from './engines.suite.ts'
 import { PROFILES, profileOf, recogniseEngine } from './engines.ts'
@@ -37,6 +38,7 @@ const lists = {
   vllm: json('vllm.models.documented.json'),
   ollama: json('ollama.models.documented.json'),
   openai: json('openai.models.documented.json'),
+  anthropic: json('anthropic.models.documented.json'),
   sglang: json('generic.models-sglang.documented.json'),
 }
 
@@ -186,6 +188,20 @@ const SUITES: readonly EngineCases[] = [
       { says: 'a wrong credential', status: 401, body: '', verdict: 'bad' },
     ],
     models: [{ says: 'a listed model', json: lists.openai, model: 'gpt-4o-mini', facts: { upstreamModelFound: true } }],
+    signals: [],
+  },
+  {
+    profile: anthropic,
+    recognised: [],
+    requests: { health: LIST, models: LIST, signals: [] },
+    health: [
+      { says: 'a list is ready', status: 200, body: '', verdict: 'ready' },
+      { says: 'a server without a list of models lives', status: 404, body: '', verdict: 'ready' },
+    ],
+    models: [
+      { says: 'a listed model', json: lists.anthropic, model: 'claude-sonnet-4-20250514', facts: { upstreamModelFound: true } },
+      { says: 'a model that is not listed', json: lists.anthropic, model: 'claude-2', facts: { upstreamModelFound: false } },
+    ],
     signals: [],
   },
   {
