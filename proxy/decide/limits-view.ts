@@ -1,20 +1,18 @@
 import type { CompiledEndpoint, CompiledPolicy } from '../routing-table/compiled.ts'
 import type { ClientLimits, ModelLimits, Ref } from '../routing-table/v1.ts'
-import type { Client } from './input.ts'
-
-/** What a request will use, estimated before it is sent. */
-export interface Demand {
-  /** Prompt and answer together, with room for what an estimate misses. */
-  readonly tokens: number
-  readonly inputTokens: number
-  readonly outputTokens: number
-}
+import type { Facts } from './input.ts'
 
 /** A limit that has no room for a request now. */
 export interface Shortage {
+  /** Of the meter or counter that is short; stable, the same in every proxy. */
+  readonly key: string
   readonly limit: keyof ModelLimits | keyof ClientLimits
+  /** Of the whole installation. */
   readonly max: number
+  /** What this proxy could still admit. */
   readonly remaining: number
+  /** What the request needs. */
+  readonly needed: number
   /** Until there is room; Infinity = the request is larger than the whole limit. */
   readonly resetMs: number
 }
@@ -22,9 +20,11 @@ export interface Shortage {
 /** Read-only view of limits and quotas; their owner books, decide never does. */
 export interface LimitsView {
   /** Undefined = the model's own limits have room. */
-  modelShortage(model: Ref, demand: Demand, nowMs: number): Shortage | undefined
+  modelShortage(model: Ref, facts: Facts, nowMs: number): Shortage | undefined
   /** Of all limits of the policy that match the client the one that takes longest to have room. */
-  clientShortage(policy: CompiledPolicy, client: Client, demand: Demand, nowMs: number): Shortage | undefined
+  clientShortage(policy: CompiledPolicy, facts: Facts, nowMs: number): Shortage | undefined
   /** 0 to 1: the part of its share an endpoint should still get, by what its upstream's quota has left. 0 = parked until the reset. */
   headroom(endpoint: CompiledEndpoint, nowMs: number): number
+  /** 0 to 100: how much of its upstream's quota is used, as far as known. */
+  quotaPercent(endpoint: CompiledEndpoint, nowMs: number): number
 }

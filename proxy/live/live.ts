@@ -7,6 +7,7 @@ import { CLASSES, type FailureClass, UNREACHED } from '../decide/classes.ts'
 import type { CursorStep } from '../decide/decision.ts'
 import type { EndpointView, LiveView } from '../decide/input.ts'
 import { smoothAdvance } from '../decide/smooth.ts'
+import { Limits } from '../limits/limits.ts'
 import type { ProbeReport } from '../probe/report.ts'
 import type { CompiledEndpoint, CompiledTable } from '../routing-table/compiled.ts'
 import { EndpointsById } from '../routing-table/endpoints-by-id.ts'
@@ -69,6 +70,7 @@ const fresh = (settled: boolean): Mutable => ({
 export class Live implements LiveView {
   readonly latency = new LatencyBook()
   readonly credentials = new CredentialBook()
+  readonly limits = new Limits()
   readonly #endpoints = new Map<string, Mutable>()
   readonly #cursors = new Map<string, Map<string, number>>()
   readonly #budgets = new Map<Ref, RetryBudget>()
@@ -87,6 +89,7 @@ export class Live implements LiveView {
     for (const key of this.#cursors.keys()) if (!table.models.has(key) && !rules.has(key)) this.#cursors.delete(key)
     this.latency.keep((ref) => table.models.has(ref))
     this.credentials.keep((id) => table.credentials.has(id))
+    this.limits.apply(table)
   }
 
   endpoint(id: string): EndpointState {
