@@ -74,10 +74,17 @@ const NAMES: readonly (readonly [ending: RegExp, name: string])[] = [
   [/\.secretRefs\[\]$/, 'SecretKeyRef'],
   [/\.backends\[\]\.headers\[\]$/, 'BackendHeader'],
   [/\.spec\.access$/, 'Access'],
+  [/\.health\.outlier$/, 'Outlier'],
   [/\.health$/, 'Health'],
   [/\.signals$/, 'Signals'],
   [/\.timeouts$/, 'Timeouts'],
   [/\.maxOutput$/, 'MaxOutput'],
+  [/\.pricing$/, 'Pricing'],
+  [/\.backends\[\]\.quota$/, 'Quota'],
+  [/\.backends\[\]\.dialect$/, 'Dialect'],
+  [/\.spec\.limits\.queue$/, 'QueueLimits'],
+  [/\.spec\.limits$/, 'ModelLimits'],
+  [/\.spec\.extraRoutes\[\]$/, 'ExtraRoute'],
   [/\.spec\.retry$/, 'Retry'],
   [/\.spec\.passthrough$/, 'Passthrough'],
   [/\.capabilities\[\]$/, 'Capability'],
@@ -91,6 +98,10 @@ const NAMES: readonly (readonly [ending: RegExp, name: string])[] = [
   [/\.fallback\.targets\[\]$/, 'FallbackTarget'],
   [/\.targets\[\]$/, 'Target'],
   [/\.fallback$/, 'Fallback'],
+  [/\.fallback\.interrupt$/, 'Interrupt'],
+  [/\.(matches\[\]\.clients|clients\[\]\.match)$/, 'ClientMatch'],
+  [/\.spec\.clients\[\]$/, 'ClientTerms'],
+  [/\.clients\[\]\.limits$/, 'ClientLimits'],
   [/^RoutingPolicy(\.\w+|\[\])*\.strategy$/, 'Strategy'],
 ]
 
@@ -135,6 +146,12 @@ const METADATA: Json = {
   },
 }
 
+/** What a CRD may not say of types: objects are closed, quantities are numbers or text. */
+function typed(schema: Json): Json {
+  if (schema['x-kubernetes-int-or-string'] === true) return { ...schema, type: ['integer', 'string'] }
+  return schema['properties'] === undefined ? schema : { ...schema, additionalProperties: false }
+}
+
 /** What has a default is there after defaulting. */
 function requireDefaulted(schema: Json): Json {
   const properties = isObject(schema['properties']) ? schema['properties'] : {}
@@ -157,9 +174,7 @@ const wholeObject = (crd: Crd): Json => ({
 async function typesOf(crds: readonly Crd[]): Promise<string> {
   const definitions = new Map<string, Json>([['ObjectMeta', METADATA]])
   for (const crd of crds) {
-    const closed = mapSchemas(wholeObject(crd), crd.kind, (node) =>
-      requireDefaulted(node['properties'] === undefined ? node : { ...node, additionalProperties: false }),
-    )
+    const closed = mapSchemas(wholeObject(crd), crd.kind, (node) => requireDefaulted(typed(node)))
     definitions.set(crd.kind, hoist(closed, crd.kind, definitions))
   }
   const root = {

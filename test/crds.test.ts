@@ -120,8 +120,11 @@ const sorted = <T extends { field: string }>(facts: readonly T[]): T[] =>
 
 function isBounded(node: SchemaNode): boolean {
   if (node.enum !== undefined) return true
-  if (node.type === 'string') return node.maxLength !== undefined && node.pattern !== undefined
-  if (node.type === 'integer') return node.minimum !== undefined && node.maximum !== undefined
+  const isText = node.maxLength !== undefined && node.pattern !== undefined
+  const isNumber = node.minimum !== undefined && node.maximum !== undefined
+  if (node['x-kubernetes-int-or-string'] === true) return isText && isNumber
+  if (node.type === 'string') return isText
+  if (node.type === 'integer') return isNumber
   if (node.type === 'array') return node.maxItems !== undefined && node['x-kubernetes-list-type'] !== undefined
   return node.type === 'boolean' || node.properties !== undefined || node.maxProperties !== undefined
 }
@@ -148,6 +151,7 @@ test('the defaults are those that can never change', () => {
     'LlamaModel.spec.backends[].pods.scheme = "HTTP"',
     'LlamaModel.spec.backends[].pods.basePath = "/v1"',
     'LlamaModel.spec.backends[].engine = "Auto"',
+    'LlamaModel.spec.backends[].quota.shiftAtPercent = 80',
     'RoutingPolicy.spec.access = {"from":"Same"}',
     'RoutingPolicy.spec.access.from = "Same"',
     'RoutingPolicy.spec.rules[].matches[].headers[].type = "Exact"',
@@ -159,7 +163,7 @@ test('the defaults are those that can never change', () => {
 test('what a backend overrides has the shape it has in spec', () => {
   const spec = specOf('LlamaModel').properties ?? {}
   const backend = spec['backends']?.items?.properties ?? {}
-  const overrides = ['upstreamModel', 'contextWindow', 'capabilities', 'maxOutput', 'health', 'signals', 'timeouts']
+  const overrides = ['upstreamModel', 'contextWindow', 'capabilities', 'maxOutput', 'pricing', 'health', 'signals', 'timeouts']
   assert.deepEqual(
     overrides.filter((field) => spec[field] === undefined || !isDeepStrictEqual(spec[field], backend[field])),
     [],

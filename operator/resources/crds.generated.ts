@@ -18,13 +18,21 @@ export type Capability =
   | 'reasoning'
   | 'prefixContinuation'
 /**
- * What runs there. Auto finds out by asking; Generic is any API in OpenAI's dialect.
+ * What runs there. Auto finds out by asking; Generic is any API in OpenAI's or Anthropic's dialect.
  */
-export type Engine = 'Auto' | 'vLLM' | 'LlamaCpp' | 'Ollama' | 'OpenAI' | 'Generic'
+export type Engine = 'Auto' | 'vLLM' | 'LlamaCpp' | 'Ollama' | 'OpenAI' | 'Anthropic' | 'Generic'
+/**
+ * What the backend speaks. Absent, Anthropic with engine Anthropic, else OpenAI.
+ */
+export type Dialect = 'OpenAI' | 'Anthropic'
 /**
  * How the rule chooses. Absent, the policy's.
  */
 export type Strategy = 'WeightedRandom' | 'WeightedRoundRobin' | 'Priority' | 'LeastLoad'
+/**
+ * What happens when a stream breaks after its first content. Error ends it with an error, Continue lets another attempt go on where it stopped. Absent, Error.
+ */
+export type Interrupt = 'Error' | 'Continue'
 
 /**
  * A served model, with its name, where it runs, its limits and how its health is judged.
@@ -95,7 +103,9 @@ export interface LlamaModelSpec {
    * Models with the lowest number are used first by policies with strategy Priority.
    */
   priority: number
+  pricing?: Pricing
   access: Access
+  limits?: ModelLimits
   /**
    * How an endpoint of a backend is chosen. Absent, PowerOfTwo.
    */
@@ -110,6 +120,12 @@ export interface LlamaModelSpec {
   timeouts?: Timeouts
   retry?: Retry
   passthrough?: Passthrough
+  /**
+   * Routes beyond the known ones that the model offers, with the backend's credential if it has one.
+   *
+   * @maxItems 16
+   */
+  extraRoutes?: ExtraRoute[]
   /**
    * Where the model runs.
    *
@@ -145,6 +161,23 @@ export interface MaxOutput {
   onExceed?: 'Clamp' | 'Refuse'
 }
 /**
+ * Prices in USD. What is absent is unknown, never free.
+ */
+export interface Pricing {
+  /**
+   * Price of a million tokens of requests, such as "0.60".
+   */
+  inputPerMillionTokens?: string
+  /**
+   * Price of a million tokens of requests that the engine had in its cache. Absent, as other input.
+   */
+  cachedInputPerMillionTokens?: string
+  /**
+   * Price of a million tokens of answers.
+   */
+  outputPerMillionTokens?: string
+}
+/**
  * Which client namespaces may use this model.
  */
 export interface Access {
@@ -168,7 +201,46 @@ export interface Access {
   }
 }
 /**
- * Active health checks of the endpoints. What is absent comes from the engine's profile.
+ * Limits on the use of the model, over all proxies together. Absent, none.
+ */
+export interface ModelLimits {
+  /**
+   * Requests in any minute.
+   */
+  requestsPerMinute?: number
+  /**
+   * Tokens of requests and answers in any minute.
+   */
+  tokensPerMinute?: number
+  /**
+   * Tokens of requests and answers in a day, from midnight to midnight UTC.
+   */
+  tokensPerDay?: number
+  /**
+   * Requests that one proxy has at one endpoint at the same time. Others wait or go elsewhere.
+   */
+  maxConcurrentPerEndpoint?: number
+  queue?: QueueLimits
+}
+/**
+ * Requests that wait because every endpoint is at its limit. Each proxy has a queue of its own. What is absent comes from the proxy's defaults.
+ */
+export interface QueueLimits {
+  /**
+   * Most requests that wait. With 0 none does.
+   */
+  maxRequests?: number
+  /**
+   * Most bytes of waiting requests together, as a number or with a unit, such as 256Mi.
+   */
+  maxBytes?: number | string
+  /**
+   * Longest a request waits, such as 60s.
+   */
+  maxWait?: string
+}
+/**
+ * How the health of the endpoints is judged. What is absent comes from the engine's profile.
  */
 export interface Health {
   /**
@@ -191,6 +263,20 @@ export interface Health {
    * Failed health requests in a row that make an endpoint unhealthy.
    */
   unhealthyAfter?: number
+  outlier?: Outlier
+}
+/**
+ * When failures of requests take an endpoint out. What is absent comes from the proxy's defaults.
+ */
+export interface Outlier {
+  /**
+   * Failures of requests in a row that take an endpoint out for a while.
+   */
+  consecutiveFailures?: number
+  /**
+   * Most endpoints of the model, as a percentage, that failures of requests may take out at the same time.
+   */
+  maxEjectedPercent?: number
 }
 /**
  * Reading of the endpoints' load from their metrics. What is absent comes from the engine's profile.
@@ -261,6 +347,19 @@ export interface Passthrough {
   forwardAuth: boolean
 }
 /**
+ * One route.
+ */
+export interface ExtraRoute {
+  /**
+   * Method of the request.
+   */
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /**
+   * Path of the request, such as /v1/score.
+   */
+  path: string
+}
+/**
  * One source of the model, an own engine or a commercial API. Exactly one of service, pods and url says where.
  */
 export interface Backend {
@@ -283,6 +382,7 @@ export interface Backend {
    */
   url?: string
   engine: Engine
+  dialect?: Dialect
   auth?: BackendAuth
   /**
    * Headers added to each request to the backend. Never secrets; those belong in auth.
@@ -290,6 +390,7 @@ export interface Backend {
    * @maxItems 16
    */
   headers?: BackendHeader[]
+  quota?: Quota
   /**
    * What this backend's engine calls the model, where it differs from the spec's.
    */
@@ -306,6 +407,7 @@ export interface Backend {
    */
   capabilities?: Capability[]
   maxOutput?: MaxOutput
+  pricing?: Pricing
   health?: Health
   signals?: Signals
   timeouts?: Timeouts
@@ -386,7 +488,7 @@ export interface BackendAuth {
    */
   header?: {
     /**
-     * Name of the header. Absent, Authorization.
+     * Name of the header. Absent, X-Api-Key with engine Anthropic, else Authorization.
      */
     name?: string
     /**
@@ -427,6 +529,23 @@ export interface BackendHeader {
    * Value of the header; may be empty.
    */
   value: string
+}
+/**
+ * What the backend's provider grants. Traffic moves to others before it is used up. What the provider's answers say wins.
+ */
+export interface Quota {
+  /**
+   * Requests in any minute.
+   */
+  requestsPerMinute?: number
+  /**
+   * Tokens of requests and answers in any minute.
+   */
+  tokensPerMinute?: number
+  /**
+   * Use, in percent, from which on traffic moves to other backends in proportion.
+   */
+  shiftAtPercent: number
 }
 /**
  * What was found; written by the operator.
@@ -607,6 +726,12 @@ export interface RoutingPolicySpec {
    */
   targets?: Target[]
   fallback?: Fallback
+  /**
+   * What holds for clients of this policy. All entries that match a client apply; the strictest limit and the first priority hold.
+   *
+   * @maxItems 32
+   */
+  clients?: ClientTerms[]
 }
 /**
  * One rule.
@@ -672,29 +797,7 @@ export interface RuleMatch {
    * Items: One path, such as /v1/chat/completions.
    */
   paths?: string[]
-  /**
-   * Who asks.
-   */
-  clients?: {
-    /**
-     * The client is one of these.
-     *
-     * @minItems 1
-     * @maxItems 8
-     *
-     * Items: One client, as namespace/name of its key's Secret; without a namespace, of the policy's own.
-     */
-    names?: string[]
-    /**
-     * The client's namespace is one of these.
-     *
-     * @minItems 1
-     * @maxItems 8
-     *
-     * Items: One namespace.
-     */
-    namespaces?: string[]
-  }
+  clients?: ClientMatch
 }
 /**
  * One header.
@@ -712,6 +815,29 @@ export interface HeaderMatch {
    * Value or beginning of it; absent with type Present.
    */
   value?: string
+}
+/**
+ * Who asks.
+ */
+export interface ClientMatch {
+  /**
+   * The client is one of these.
+   *
+   * @minItems 1
+   * @maxItems 8
+   *
+   * Items: One client, as namespace/name of its key's Secret; without a namespace, of the policy's own.
+   */
+  names?: string[]
+  /**
+   * The client's namespace is one of these.
+   *
+   * @minItems 1
+   * @maxItems 8
+   *
+   * Items: One namespace.
+   */
+  namespaces?: string[]
 }
 /**
  * One LlamaModel.
@@ -743,6 +869,7 @@ export interface Fallback {
    * Items: One kind of failure.
    */
   when?: ('Unavailable' | 'Overloaded' | 'RateLimited' | 'Timeout' | 'ServerError' | 'ContextLength' | 'ContentFilter')[]
+  interrupt?: Interrupt
   /**
    * Models tried in this order after the other targets.
    *
@@ -759,6 +886,42 @@ export interface FallbackTarget {
    * Name of a LlamaModel object of the policy's namespace, or namespace/name of another that allows it.
    */
   model: string
+}
+/**
+ * Limits and priority of some clients.
+ */
+export interface ClientTerms {
+  match?: ClientMatch
+  limits?: ClientLimits
+  /**
+   * Who is served first when requests wait. Absent, Normal.
+   */
+  requestPriority?: 'High' | 'Normal' | 'Low'
+}
+/**
+ * Limits on each client that matches, over all proxies together. Absent, none.
+ */
+export interface ClientLimits {
+  /**
+   * Requests in any minute.
+   */
+  requestsPerMinute?: number
+  /**
+   * Tokens of requests and answers in any minute.
+   */
+  tokensPerMinute?: number
+  /**
+   * Tokens of requests and answers in a day, from midnight to midnight UTC.
+   */
+  tokensPerDay?: number
+  /**
+   * USD in a day, from midnight to midnight UTC, by the pricing of the backends that answered, such as "20".
+   */
+  costPerDay?: string
+  /**
+   * Requests at the same time.
+   */
+  maxConcurrent?: number
 }
 /**
  * What was found; written by the operator.

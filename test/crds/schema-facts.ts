@@ -42,11 +42,14 @@ function describe(node: SchemaNode): string | undefined {
   if (node.enum !== undefined) return undefined
   if (node.type === 'integer') return range(node.minimum, node.maximum)
   if (node.type === 'array') return `${range(node.minItems ?? 0, node.maxItems)} items, ${listType(node)}`
-  if (node.type === 'string')
-    return [`${range(node.minLength ?? 0, node.maxLength)} characters`, ...(node.pattern === undefined ? [] : [node.pattern])].join(', ')
+  if (node.type === 'string') return text(node)
+  if (node['x-kubernetes-int-or-string'] === true) return `${range(node.minimum, node.maximum)} or ${text(node)}`
   const isBounded = node.minProperties !== undefined || node.maxProperties !== undefined
   return isBounded ? `${range(node.minProperties ?? 0, node.maxProperties)} fields` : undefined
 }
+
+const text = ({ minLength = 0, maxLength, pattern }: SchemaNode): string =>
+  [`${range(minLength, maxLength)} characters`, ...(pattern === undefined ? [] : [pattern])].join(', ')
 
 const range = (from: number | undefined, to: number | undefined): string => `${from ?? ''}..${to ?? ''}`
 
