@@ -19,34 +19,50 @@ export interface ErrorRow {
   type: ErrorType
   /** Whether the same request may succeed later: becomes `x-should-retry` while no fallback has been spent. */
   retryable: boolean
-  /** Closed vocabulary of metrics and logs, prefixed by the owner of the fault. */
+  /** Its label in metrics and logs, where the error itself has no nearer one. */
   errorType: ErrorLabel
   meaning: string
 }
 
-export type ErrorLabel =
-  | 'caller_invalid_request'
-  | 'caller_payload_too_large'
-  | 'caller_unauthenticated'
-  | 'caller_unknown_model'
-  | 'caller_unsupported_capability'
-  | 'caller_context_too_long'
-  | 'caller_disconnected'
-  | 'policy_rate_limited'
-  | 'policy_quota_exhausted'
-  | 'policy_concurrency_limited'
-  | 'policy_queue_timeout'
-  | 'upstream_timeout'
-  | 'upstream_rate_limited'
-  | 'upstream_overloaded'
-  | 'upstream_server_error'
-  | 'upstream_stream_interrupted'
-  | 'upstream_credentials_rejected'
-  | 'upstream_content_filtered'
-  | 'proxy_no_target'
-  | 'proxy_overloaded'
-  | 'proxy_shutting_down'
-  | 'proxy_internal'
+/** The closed vocabulary of metrics and logs, by the owner of the fault. `docs/errors.md` has a row for each. */
+export const ERROR_LABELS = [
+  'caller_invalid_request',
+  'caller_payload_too_large',
+  'caller_unauthenticated',
+  'caller_forbidden_model',
+  'caller_unknown_model',
+  'caller_unsupported_capability',
+  'caller_context_too_long',
+  'caller_disconnected',
+  'policy_rate_limited',
+  'policy_quota_exhausted',
+  'policy_concurrency_limited',
+  'policy_queue_timeout',
+  'policy_rejected_by_rule',
+  'upstream_connect_failed',
+  'upstream_connect_timeout',
+  'upstream_first_token_timeout',
+  'upstream_idle_timeout',
+  'upstream_total_timeout',
+  'upstream_rate_limited',
+  'upstream_overloaded',
+  'upstream_server_error',
+  'upstream_bad_response',
+  'upstream_stream_interrupted',
+  'upstream_credentials_rejected',
+  'upstream_billing',
+  'upstream_model_missing',
+  'upstream_content_filtered',
+  'upstream_not_implemented',
+  'proxy_no_target',
+  'proxy_model_loading',
+  'proxy_activation_failed',
+  'proxy_overloaded',
+  'proxy_shutting_down',
+  'proxy_internal',
+  'proxy_other',
+] as const
+export type ErrorLabel = (typeof ERROR_LABELS)[number]
 
 const row = (status: number, type: ErrorType, retryable: boolean, errorType: ErrorLabel, meaning: string): ErrorRow => ({
   status,
@@ -182,7 +198,7 @@ export const ERRORS = {
     504,
     'server_error',
     true,
-    'upstream_timeout',
+    'upstream_total_timeout',
     'A deadline passed; the message names the phase (connect, first token, idle, total).',
   ),
   upstream_stream_interrupted: row(
@@ -216,11 +232,33 @@ export interface ApiError {
   /** False once retries and fallbacks have been spent, so that SDKs do not multiply them. */
   shouldRetry?: boolean
   upstream?: UpstreamSaid
+  /** Nearer to the cause than the code's own label: the phase of a deadline, a bill unpaid. */
+  label?: ErrorLabel
 }
 
 export const statusOf = (error: ApiError): number => error.status ?? ERRORS[error.code].status
 
-/** OpenAI's error envelope, as UTF-8 JSON text: `{"error":{message,type,param,code,upstream?}}`. */
+const ROWS: Readonly<Record<string, ErrorRow | undefined>> = ERRORS
+
+/** The one word of metrics and logs for this error. `proxy_other` is what has no label, and stays 0. */
+export const labelOf = ({ label, code }: ApiError): ErrorLabel => label ?? ROWS[code]?.errorType ?? 'proxy_other'
+
+/** How an error is dressed: `openai` for every route (of `/v1/responses` too), `anthropic` under `/v1/messages`. */
+export type Skin = 'openai' | 'anthropic'
+
+export const skinOf = (path: string): Skin => (/^\/v1\/messages(?:[/?]|$)/.test(path) ? 'anthropic' : 'openai')
+
+/** The status that this skin has for the error: Anthropic says 529 where others say 503. */
+export function statusIn(skin: Skin, error: ApiError): number {
+  const status = statusOf(error)
+  return skin === 'anthropic' && status === 503 ? 529 : status
+}
+
+/** The error as UTF-8 JSON text. */
+export const envelopeIn = (skin: Skin, error: ApiError, requestId: string): string =>
+  skin === 'anthropic' ? anthropicEnvelope(error, requestId) : errorEnvelope(error)
+
+/** OpenAI's error envelope: `{"error":{message,type,param,code,upstream?}}`. */
 export function errorEnvelope(error: ApiError): string {
   const { type } = ERRORS[error.code]
   const body = {
@@ -231,4 +269,24 @@ export function errorEnvelope(error: ApiError): string {
     ...(error.upstream && { upstream: error.upstream }),
   }
   return JSON.stringify({ error: body })
+}
+
+/** Anthropic's names of kinds of errors, by status. */
+const ANTHROPIC_TYPES: Readonly<Record<number, string>> = {
+  401: 'authentication_error',
+  402: 'billing_error',
+  403: 'permission_error',
+  404: 'not_found_error',
+  413: 'request_too_large',
+  429: 'rate_limit_error',
+  504: 'timeout_error',
+  529: 'overloaded_error',
+}
+
+/** `{"type":"error","error":{type,message,details},"request_id"}`; our code is `error.details.error_code`, where Anthropic has its own. */
+export function anthropicEnvelope(error: ApiError, requestId: string | null): string {
+  const status = statusIn('anthropic', error)
+  const type = ANTHROPIC_TYPES[status] ?? (status < 500 ? 'invalid_request_error' : 'api_error')
+  const body = { type, message: error.message, details: { error_code: error.code } }
+  return JSON.stringify({ type: 'error', error: body, request_id: requestId })
 }

@@ -10,7 +10,7 @@ import { accessLine } from '../proxy/account/access-line.ts'
 import { Metrics } from '../proxy/account/metrics.ts'
 import { REFUSED, tableOf } from '../proxy/account/record.fixture.ts'
 import { PROXY_FLAGS, STANDALONE_FLAGS } from '../proxy/config.ts'
-import { ERRORS } from '../proxy/errors.ts'
+import { ERROR_LABELS, ERRORS } from '../proxy/errors.ts'
 import { Live } from '../proxy/live/live.ts'
 import { NODE_FLAGS, OPERATOR_NODE_FLAGS } from '../scripts/node-flags.ts'
 
@@ -49,6 +49,13 @@ test('docs/errors.md lists every code as it is, and no other', () => {
     meaning,
   ])
   assert.deepEqual(written, real)
+})
+
+test('docs/errors.md lists every label, and no other', () => {
+  assert.deepEqual(
+    rowsOf('docs/errors.md', 'Label').flatMap(([labels]) => words(labels)),
+    ERROR_LABELS,
+  )
 })
 
 test('docs/metrics.md lists every metric with its type and labels, and no other', (t) => {

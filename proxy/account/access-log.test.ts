@@ -37,7 +37,14 @@ test('the line of a request that fell back is JSON with every field of it', () =
     backend: 'gpu',
     endpoint: 'b-0',
     attempts: [
-      { model: 'team/a', backend: 'gpu', endpoint: 'a-0', outcome: 'retry_same', duration_ms: 100, cause: 'HTTP 500 internal_error' },
+      {
+        model: 'team/a',
+        backend: 'gpu',
+        endpoint: 'a-0',
+        outcome: 'upstream_server_error',
+        duration_ms: 100,
+        cause: 'HTTP 500 internal_error',
+      },
       { model: 'team/b', backend: 'gpu', endpoint: 'b-0', outcome: 'answered', duration_ms: 900, cause: null },
     ],
     lost: [{ model: 'team/a', why: 'cooling down: HTTP 500 internal_error' }],

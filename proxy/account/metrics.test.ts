@@ -29,7 +29,7 @@ test('a request that fell back to another model is counted once, with both attem
   subject.record(answeredBy(TABLE, { first: 'a', second: 'b' }))
   assertLines(await linesOf(subject), [
     'llama_swap_requests_total{route="chat",model="team/b",rule="default",outcome="ok"} 1',
-    'llama_swap_attempts_total{model="team/a",backend="gpu",outcome="retry_same"} 1',
+    'llama_swap_attempts_total{model="team/a",backend="gpu",outcome="upstream_server_error"} 1',
     'llama_swap_attempts_total{model="team/b",backend="gpu",outcome="answered"} 1',
     'llama_swap_decisions_total{policy_rule="team/auto/default",model="team/a",kind="send"} 1',
     'llama_swap_decisions_total{policy_rule="team/auto/default",model="team/b",kind="fallback"} 1',

@@ -70,7 +70,7 @@ export class Metrics {
   readonly #attempts = new CounterCells({
     ...this.#shared,
     name: 'llama_swap_attempts_total',
-    help: 'Attempts; outcome is "answered", "gone" (the client left) or the class of failure.',
+    help: 'Attempts; outcome is "answered", "gone" (the client left) or an error_type.',
     labelNames: ['model', 'backend', 'outcome'],
   })
   readonly #decisions = new CounterCells({

@@ -1,12 +1,12 @@
-import type { FailureClass } from '../decide/classes.ts'
-import { ERRORS, type ErrorLabel } from '../errors.ts'
+import { type ErrorLabel, labelOf } from '../errors.ts'
+import { CLASS_LABELS } from '../forward/failure.ts'
 import type { AttemptRecord, Ending } from '../forward/run.ts'
 import { resolveName } from '../routing-table/compile.ts'
 import type { CompiledTable } from '../routing-table/compiled.ts'
 import type { RequestRecord } from '../serve/lifecycle.ts'
 
 /** How a request ended, in the one closed vocabulary of metrics and logs. */
-export const outcomeOf = ({ error }: RequestRecord): 'ok' | ErrorLabel => (error === undefined ? 'ok' : ERRORS[error.code].errorType)
+export const outcomeOf = ({ error }: RequestRecord): 'ok' | ErrorLabel => (error === undefined ? 'ok' : labelOf(error))
 
 /**
  * From the request's arrival to the first content delta of its stream, failed attempts included. Undefined: no stream, or nothing of it
@@ -30,24 +30,9 @@ export function policyRuleOf({ ending, facts }: RequestRecord, table: () => Comp
   return claim?.kind === 'policy' ? `${claim.policy.entry.ref}/${rule}` : rule
 }
 
-const CLASS_WORDS: Readonly<Record<FailureClass, string>> = {
-  RETRY_SAME: 'retry_same',
-  REFUSED: 'refused',
-  CAPACITY: 'capacity',
-  RATE_LIMIT: 'rate_limit',
-  ENDPOINT_DISABLED: 'endpoint_disabled',
-  MODEL_MISSING: 'model_missing',
-  CONTEXT: 'context',
-  CONTENT: 'content',
-  CLIENT_FATAL: 'client_fatal',
-  NOT_IMPLEMENTED: 'not_implemented',
-  OUR_DEADLINE: 'our_deadline',
-  BAD_RESPONSE: 'bad_response',
-}
-
-/** "answered", "gone", or the failure's class in lower case. */
-export const attemptWord = ({ outcome }: AttemptRecord): string =>
-  outcome === 'answered' || outcome === 'gone' ? outcome : CLASS_WORDS[outcome]
+/** "answered", "gone" (the client left), or the failure's word of the same vocabulary. */
+export const attemptWord = ({ outcome, label }: AttemptRecord): string =>
+  outcome === 'answered' || outcome === 'gone' ? outcome : (label ?? CLASS_LABELS[outcome])
 
 /**
  * A failure's cause without the upstream's own sentence, which may quote the prompt or part of a key: of "HTTP 400 code sentence" only

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { ERRORS, statusOf } from '../errors.ts'
 import { badResponse, classifyAnswer, classifyError, classifyErrorObject, deadline } from './classify.ts'
-import { type Failure, shownCause } from './failure.ts'
+import { type Failure, failureLabel, shownCause } from './failure.ts'
 
 const NOW_MS = Date.parse('2026-11-25T12:00:00Z')
 
@@ -196,6 +196,21 @@ const CASES: Readonly<Record<string, [Sent, Taken]>> = {
     { status: 429, body: anthropic('rate_limit_error', 'Limit', { details: { error_code: 'enforced_spend_limit_reached' } }) },
     DISABLED,
   ],
+  'Anthropic: a spend limit of one’s own, as a 400': [
+    { status: 400, body: anthropic('invalid_request_error', 'You have reached your specified API usage limits.') },
+    DISABLED,
+  ],
+  'Anthropic: no credit, as a 400': [
+    { status: 400, body: anthropic('invalid_request_error', 'Your credit balance is too low to access the Anthropic API.') },
+    DISABLED,
+  ],
+  'a region that is not served': [
+    {
+      status: 403,
+      body: openAi('unsupported_country_region_territory', 'request_forbidden', 'Country, region, or territory not supported'),
+    },
+    DISABLED,
+  ],
   'OpenRouter: no credits': [{ status: 402, body: { error: { code: 402, message: 'Insufficient credits' } } }, DISABLED],
   'OpenRouter: only what is in flight is too much': [
     { status: 402, headers: { 'retry-after': '5' }, body: { error: { code: 402, message: 'In-flight budget' } } },
@@ -228,6 +243,11 @@ const CASES: Readonly<Record<string, [Sent, Taken]>> = {
     { status: 503, body: '<html><body><h1>503 Service Temporarily Unavailable</h1></body></html>' },
     CAPACITY,
   ],
+  'Bedrock: unavailable': [
+    { status: 503, headers: { 'x-amzn-errortype': 'ServiceUnavailableException' }, body: { message: 'Try your request again.' } },
+    CAPACITY,
+  ],
+  'LocalAI: the model is loading': [{ status: 503, body: { error: { message: 'loading', code: 503, type: '' }, loading: true } }, CAPACITY],
   // Rate limits
   'OpenAI: a rate limit': [
     { status: 429, headers: { 'retry-after-ms': '1200', 'retry-after': '2' }, body: openAi('rate_limit_exceeded', 'tokens') },
@@ -312,6 +332,7 @@ const CASES: Readonly<Record<string, [Sent, Taken]>> = {
     { status: 501, body: openAi(501, 'not_supported_error', 'This server does not support embeddings.') },
     NOT_IMPLEMENTED,
   ],
+  'LMDeploy: embeddings': [{ status: 400, body: flat(400, 'invalid_request_error', 'Unsupported by turbomind.') }, NOT_IMPLEMENTED],
   // The client's own
   'OpenAI: a wrong value': [
     { status: 400, body: openAi('invalid_value', 'invalid_request_error', 'temperature must be at most 2') },
@@ -332,6 +353,9 @@ const CASES: Readonly<Record<string, [Sent, Taken]>> = {
   ],
   'FastAPI: no such path': [{ status: 404, body: { detail: 'Not Found' } }, fatal(404)],
   'llama.cpp: no such path': [{ status: 404, body: openAi(404, 'not_found_error', 'File Not Found') }, fatal(404)],
+  'Go’s mux: no such path': [{ status: 404, body: '404 page not found' }, fatal(404)],
+  'FastAPI: a wrong method': [{ status: 405, body: { detail: 'Method Not Allowed' } }, fatal(405)],
+  'no length of the body': [{ status: 411, body: '' }, fatal(411)],
   'a wrong media type': [{ status: 415, body: 'Unsupported Media Type' }, fatal(415)],
   // No answer of an API
   'a redirect': [
@@ -410,6 +434,10 @@ test('an error inside an answer of status 200 has its own status, or 500', () =>
   assert.deepEqual(inside({ message: "The input (9 tokens) is longer than the model's context length (8 tokens).", code: 400 }), CONTEXT)
   assert.deepEqual(inside({ type: 'overloaded_error', message: 'Overloaded' }), CAPACITY)
   assert.deepEqual(inside({ message: 'boom', code: 200 }), SERVER)
+  assert.deepEqual(inside({ type: 'rate_limit_error', message: 'Slowly' }), RATE_LIMIT)
+  assert.deepEqual(inside({ type: 'api_error', message: 'Internal server error' }), SERVER)
+  assert.deepEqual(inside({ type: 'invalid_request_error', message: 'prompt is too long: 9 tokens > 8 maximum' }), CONTEXT)
+  assert.deepEqual(inside({ type: 'timeout_error', message: 'Too late' }), LATE)
 })
 
 const errorWith = (code: string, message = 'it failed'): Error => Object.assign(new Error(message), { code })
@@ -473,5 +501,50 @@ test('whatever an upstream sends, it is taken for something, and the client gets
       assert.ok(failure.code in ERRORS && shown >= 400 && shown < 600 && shown !== 401)
       assert.ok(failure.retryAfterMs === undefined || failure.retryAfterMs >= 0)
     }),
+  )
+})
+
+test('every failure has one word for metrics and logs', () => {
+  const answer = (status: number, body: unknown): string => failureLabel(classifyAnswer(status, {}, textOf(body), NOW_MS))
+  const error = (code: string): string => failureLabel(classifyError(errorWith(code)))
+  assert.deepEqual(
+    {
+      refused: error('ECONNREFUSED'),
+      reset: error('ECONNRESET'),
+      connect: error('UND_ERR_CONNECT_TIMEOUT'),
+      phases: (['first_token', 'idle', 'total'] as const).map((phase) => failureLabel(deadline(phase, ''))),
+      bytes: failureLabel(badResponse('')),
+      500: answer(500, ''),
+      504: answer(504, ''),
+      503: answer(503, ''),
+      429: answer(429, ''),
+      401: answer(401, ''),
+      402: answer(402, ''),
+      quota: answer(429, openAi('insufficient_quota', 'x')),
+      model: answer(404, openAi('model_not_found', 'x')),
+      501: answer(501, ''),
+      413: answer(413, ''),
+      filter: answer(400, openAi('content_filter', 'x')),
+      400: answer(400, ''),
+    },
+    {
+      refused: 'upstream_connect_failed',
+      reset: 'upstream_connect_failed',
+      connect: 'upstream_connect_timeout',
+      phases: ['upstream_first_token_timeout', 'upstream_idle_timeout', 'upstream_total_timeout'],
+      bytes: 'upstream_bad_response',
+      500: 'upstream_server_error',
+      504: 'upstream_server_error',
+      503: 'upstream_overloaded',
+      429: 'upstream_rate_limited',
+      401: 'upstream_credentials_rejected',
+      402: 'upstream_billing',
+      quota: 'upstream_billing',
+      model: 'upstream_model_missing',
+      501: 'upstream_not_implemented',
+      413: 'caller_context_too_long',
+      filter: 'upstream_content_filtered',
+      400: 'caller_invalid_request',
+    },
   )
 })

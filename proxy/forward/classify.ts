@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { FailureClass } from '../decide/classes.ts'
 import type { Json } from '../dialects/dialect.ts'
 import { jsonOf } from '../dialects/dialect.ts'
-import type { Code, UpstreamSaid } from '../errors.ts'
+import type { Code, ErrorLabel, UpstreamSaid } from '../errors.ts'
 import type { FallbackClass } from '../routing-table/v1.ts'
 import type { Failure, Phase } from './failure.ts'
 import { retryAfterMs } from './retry-after.ts'
@@ -26,6 +26,7 @@ interface Row {
   readonly class: FailureClass
   readonly when?: FallbackClass
   readonly code: Code
+  readonly label?: ErrorLabel
   readonly fits: (said: Said) => boolean
 }
 
@@ -40,6 +41,7 @@ type Meaning = Omit<Row, 'fits'>
 const CONTEXT: Meaning = { class: 'CONTEXT', when: 'ContextLength', code: 'context_length_exceeded' }
 const CONTENT: Meaning = { class: 'CONTENT', when: 'ContentFilter', code: 'content_filter' }
 const DISABLED: Meaning = { class: 'ENDPOINT_DISABLED', when: 'Unavailable', code: 'upstream_credentials_rejected' }
+const BILLING: Meaning = { ...DISABLED, label: 'upstream_billing' }
 const CAPACITY: Meaning = { class: 'CAPACITY', when: 'Overloaded', code: 'upstream_overloaded' }
 const RATE_LIMIT: Meaning = { class: 'RATE_LIMIT', when: 'RateLimited', code: 'upstream_rate_limited' }
 const MODEL_MISSING: Meaning = { class: 'MODEL_MISSING', when: 'Unavailable', code: 'upstream_error' }
@@ -53,6 +55,8 @@ const CONTEXT_TEXT =
 const MODEL_TEXT =
   /model ['"`]?[^ ]{1,200} ?(not found|does not exist|is not found)|^models\/[^ ]{1,200} is not found|^model: [^ ]|try pulling it first/i
 
+const BILLING_TEXT = /credit balance is too low|reached your (specified )?(api )?(usage|spend) limit/i
+
 /**
  * Signals of engines and providers, most telling first: an error's code says more than its status (a 429 has four meanings).
  * Sources: the providers' API references and the engines' sources; each row has a case in `classify.test.ts`.
@@ -64,7 +68,9 @@ const ROWS: readonly Row[] = [
   { ...CONTENT, fits: words(/content_filter|content_policy|moderation/) },
   // Before the other 403s: an endpoint must not be disabled for what one client wrote.
   { ...CONTENT, fits: (said) => said.status === 403 && /\bflagged\b|moderation/i.test(said.message) },
-  { ...DISABLED, fits: words(/insufficient_quota|billing|credit_balance|enforced_spend_limit/) },
+  { ...BILLING, fits: words(/insufficient_quota|billing|credit_balance|enforced_spend_limit/) },
+  // Anthropic says it as a wrong request: of what the account has left, or of the limit that its owner set.
+  { ...BILLING, fits: (said) => said.status === 400 && BILLING_TEXT.test(said.message) },
   { ...CAPACITY, fits: words(/overloaded|capacity_exceeded|slow_down/) },
   { ...CAPACITY, fits: (said) => said.status === 429 && /high demand/i.test(said.message) },
   { ...SERVER_ERROR, fits: words(/modelnotready/) },
@@ -72,10 +78,12 @@ const ROWS: readonly Row[] = [
   { ...MODEL_MISSING, fits: (said) => [400, 404].includes(said.status) && MODEL_TEXT.test(said.message) },
   // OpenRouter's 402 with a wait is about requests in flight, not about money.
   { ...RATE_LIMIT, fits: (said) => said.status === 402 && said.waits },
-  { ...DISABLED, fits: status(401, 402, 403) },
+  { ...BILLING, fits: status(402) },
+  { ...DISABLED, fits: status(401, 403) },
   { ...RATE_LIMIT, fits: status(429) },
   { ...CAPACITY, fits: status(503, 529, 498) },
   { ...NOT_IMPLEMENTED, fits: status(501) },
+  { ...NOT_IMPLEMENTED, fits: (said) => said.status === 400 && /^unsupported by (turbomind|pytorch)/i.test(said.message) },
   { ...LATE, fits: status(408, 504) },
   { ...SERVER_ERROR, fits: (said) => [409, 424].includes(said.status) || said.status >= 500 },
   { class: 'CLIENT_FATAL', code: 'invalid_value', fits: (said) => said.status >= 400 },
@@ -93,6 +101,7 @@ export function classifyAnswer(statusCode: number, headers: IncomingHttpHeaders,
     when: row.when,
     code: row.code,
     message: messageFor(row.code, said),
+    ...(row.label !== undefined && { label: row.label }),
     ...(passes && { status: said.status }),
     ...(said.param !== undefined && { param: said.param }),
     upstream,
@@ -102,12 +111,31 @@ export function classifyAnswer(statusCode: number, headers: IncomingHttpHeaders,
   }
 }
 
-/** An error object found inside an answer of status 200, or in an event of its stream. Its own numeric code, if any, is the status. */
+/** What a kind of error would have been as an answer of its own: Anthropic's names, and OpenAI's in a stream of `/v1/responses`. */
+const TYPE_STATUS: Readonly<Record<string, number>> = {
+  invalid_request_error: 400,
+  authentication_error: 401,
+  billing_error: 402,
+  permission_error: 403,
+  not_found_error: 404,
+  request_too_large: 413,
+  rate_limit_error: 429,
+  rate_limit_exceeded: 429,
+  timeout_error: 504,
+  overloaded_error: 529,
+}
+
+/**
+ * An error object found inside an answer of status 200, or in an event of its stream. Its own numeric code is the status, else what its
+ * type or code means.
+ */
 export function classifyErrorObject(error: Json, headers: IncomingHttpHeaders, nowMs: number): Failure {
   const inside = [error['code'], error['http_status_code'], error['status']].find(
     (value) => typeof value === 'number' && value >= 400 && value < 600,
   )
-  return classifyAnswer(typeof inside === 'number' ? inside : 500, headers, JSON.stringify({ error }), nowMs)
+  const kind = [error['type'], error['code']].find((value) => typeof value === 'string' && Object.hasOwn(TYPE_STATUS, value))
+  const status = typeof inside === 'number' ? inside : (TYPE_STATUS[String(kind)] ?? 500)
+  return classifyAnswer(status, headers, JSON.stringify({ error }), nowMs)
 }
 
 const bySharedMessage: Partial<Record<Code, string>> = {
@@ -183,6 +211,7 @@ export function classifyError(error: Error): Failure {
     when: 'Unavailable',
     code: 'upstream_error',
     message: refused ? 'The target refused the connection.' : 'The connection to the target broke before it answered.',
+    label: 'upstream_connect_failed',
     silent: false,
     cause,
   }

@@ -1,6 +1,6 @@
 import type { Decision } from '../decide/decision.ts'
 import type { ApiError } from '../errors.ts'
-import type { Failure } from './failure.ts'
+import { type Failure, failureLabel } from './failure.ts'
 import type { Run, Sent } from './run.ts'
 
 /** A decision's refusal as the client reads it. */
@@ -22,6 +22,7 @@ export function finalError(first: Failure, sent: Sent | undefined, run: Run): Ap
     ...(upstream !== undefined && { upstream }),
     ...(retryAfterMs !== undefined && { retryAfterMs }),
     shouldRetry: waits,
+    label: failureLabel(first),
   }
 }
 

@@ -90,7 +90,7 @@ describe('metrics', () => {
     ]) {
       assert.match(metrics, new RegExp(`^llama_swap_${name}\\{`, 'm'), name)
     }
-    assert.match(metrics, /^llama_swap_attempts_total\{model="default\/failing",backend="b0",outcome="capacity"\} \d+$/m)
+    assert.match(metrics, /^llama_swap_attempts_total\{model="default\/failing",backend="b0",outcome="upstream_overloaded"\} \d+$/m)
     assert.match(metrics, /^gen_ai_client_token_usage_sum\{/m)
     assert.equal(metrics.includes('made-up'), false)
   })
