@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { RoutingTable } from '../../proxy/routing-table/v1.ts'
+import { assertAtRest } from './at-rest.ts'
 import { type Line, type Program, startProgram } from './program.ts'
 
 export interface RunningProxy {
@@ -18,6 +19,7 @@ export interface RunningProxy {
   accessLine(requestId: string): Promise<Line>
   /** Resident memory in bytes. */
   rssBytes(): Promise<number>
+  /** Ends it. While it still serves, it must be at rest first: else rejects with what is not, once it has ended. */
   close(): Promise<void>
 }
 
@@ -94,25 +96,27 @@ async function replace(file: string, text: string): Promise<void> {
 const textOf = (table: RoutingTable | string): string => (typeof table === 'string' ? table : JSON.stringify(table))
 
 async function listening(program: Program, write: (text: string) => Promise<void>, remove: () => Promise<void>): Promise<RunningProxy> {
-  const close = async (): Promise<void> => {
+  const end = async (): Promise<void> => {
     await program.close()
     await remove()
   }
   const line = await program
     .line(({ msg }) => msg === 'listening')
     .catch(async (error: unknown) => {
-      await close()
+      await end()
       throw error
     })
   const port = portOf(line, 'inference')
   const admin = portOf(line, 'admin')
   const metrics = line['metrics'] === undefined ? admin : portOf(line, 'metrics')
+  const adminUrl = `http://127.0.0.1:${admin}`
+  const metricsUrl = `http://127.0.0.1:${metrics}`
   return {
     program,
     port,
     url: `http://127.0.0.1:${port}`,
-    adminUrl: `http://127.0.0.1:${admin}`,
-    metricsUrl: `http://127.0.0.1:${metrics}`,
+    adminUrl,
+    metricsUrl,
     push: async (table) => {
       const before = program.lines().filter(isAboutTable).length
       await write(textOf(table))
@@ -121,9 +125,19 @@ async function listening(program: Program, write: (text: string) => Promise<void
     },
     accessLine: (requestId) => program.line((each) => each['msg'] === 'request' && each['request_id'] === requestId),
     rssBytes: () => rssOf(program.pid),
-    close,
+    close: async () => {
+      try {
+        if (serves(program)) await assertAtRest({ adminUrl, metricsUrl, pid: program.pid })
+      } finally {
+        await end()
+      }
+    },
   }
 }
+
+/** Neither ended nor told to end. */
+const serves = ({ child, lines }: Program): boolean =>
+  child.exitCode === null && child.signalCode === null && !child.killed && !lines().some(({ msg }) => msg === 'shutting down')
 
 const isAboutTable = ({ msg }: Line): boolean => String(msg).startsWith('routing table ')
 
