@@ -72,7 +72,8 @@ export function object(shape: Record<string, Check>): Check {
 export const tagged =
   (tag: string, variants: Record<string, Check>): Check =>
   (value, pointer, errors) => {
-    const variant = isRecord(value) ? variants[String(value[tag])] : undefined
+    const name = isRecord(value) ? String(value[tag]) : ''
+    const variant = Object.hasOwn(variants, name) ? variants[name] : undefined
     if (variant === undefined) errors.push({ pointer, message: `must have "${tag}" of ${Object.keys(variants).join(', ')}` })
     else variant(value, pointer, errors)
   }

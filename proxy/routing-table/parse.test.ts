@@ -34,6 +34,11 @@ test('names every fault, not only the first', () => {
   ])
 })
 
+test('refuses an access whose kind is the name of what every object has', () => {
+  const policy = { ref: 'default/auto', generation: 1, names: ['auto'], access: { from: 'constructor' }, rules: [] }
+  assert.deepEqual(errorsOf({ ...empty, policies: [policy] }), ['/policies/0/access must have "from" of Same, All, Namespaces'])
+})
+
 test('refuses an access of a kind it does not know', () => {
   const policy = { ref: 'default/auto', generation: 1, names: ['auto'], access: { from: 'Everybody' }, rules: [] }
   assert.deepEqual(errorsOf({ ...empty, policies: [policy] }), ['/policies/0/access must have "from" of Same, All, Namespaces'])
