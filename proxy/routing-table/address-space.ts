@@ -19,8 +19,11 @@ export function readIp(text: string): Ip | undefined {
   return text.includes(':') ? readIpv6(text) : readIpv4(text)
 }
 
+/** Without leading zeros: 010.0.0.1 is ten for some readers and eight for others. */
+const PLAIN_IPV4 = /^(0|[1-9]\d{0,2})(\.(0|[1-9]\d{0,2})){3}$/
+
 function readIpv4(text: string): Ip | undefined {
-  if (!/^\d{1,3}(\.\d{1,3}){3}$/.test(text)) return undefined
+  if (!PLAIN_IPV4.test(text)) return undefined
   const parts = text.split('.').map(Number)
   if (parts.some((part) => part > 255)) return undefined
   return MAPPED + BigInt(parts.reduce((sum, part) => sum * 256 + part, 0))
