@@ -127,11 +127,11 @@ export function proxyConfig(values: FlagValues): ProxyConfig {
     auth: values.has('auth') ? oneOfValue(values, 'auth', AUTH_MODES) : undefined,
     anonymousNamespace: text('anonymous-namespace'),
     maxBodyBytes: wholeValue(values, 'max-body-bytes', 512 * 1024 * 1024),
-    bodyTimeoutMs: durationMs('body-timeout', text('body-timeout')),
+    bodyTimeoutMs: timerMs('body-timeout', text('body-timeout')),
     allowAddresses: listValue(values, 'allow-addresses'),
     denyAddresses: listValue(values, 'deny-addresses'),
-    drainDelayMs: durationMs('drain-delay', text('drain-delay')),
-    shutdownGraceMs: durationMs('shutdown-grace', text('shutdown-grace')),
+    drainDelayMs: timerMs('drain-delay', text('drain-delay')),
+    shutdownGraceMs: timerMs('shutdown-grace', text('shutdown-grace')),
   }
 }
 
@@ -193,6 +193,11 @@ function durationMs(name: string, text: string): number {
   if (ms === undefined) throw new UsageError(`--${name} must be a duration such as 500ms or 1m30s, not "${text}".`)
   return ms
 }
+
+/** Node's timers are 32 bits wide: one that is longer would fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
+const timerMs = (name: string, text: string): number => Math.min(durationMs(name, text), MAX_TIMER_MS)
 
 /** The lines of a command's help. */
 export function helpLines(flags: readonly Flag[]): string[] {

@@ -15,6 +15,8 @@ interface Seen {
 }
 
 const PROMPT_TOKENS = 100
+/** Of Node: 32 bits with a sign. */
+const LONGEST_TIMER_MS = 2_147_483_647
 
 function deadlines({ timeouts = {}, firstTokenMs, wholeMs, remainingMs = Number.POSITIVE_INFINITY }: Seen): Deadlines {
   const latency = new LatencyBook()
@@ -51,6 +53,10 @@ const CASES: Readonly<Record<string, [Deadlines, Partial<Deadlines>]>> = {
   ],
   'what the resource says about silence in a stream': [deadlines({ timeouts: { streamIdleMs: 90_000 } }), { idleMs: 90_000 }],
   'without a deadline of the chain there is no end': [deadlines({}), { totalMs: Number.POSITIVE_INFINITY }],
+  'a deadline of months is longer than a timer, and does not fire at once': [
+    deadlines({ timeouts: { firstTokenMs: 1e12, streamIdleMs: 1e12 }, remainingMs: 1e12 }),
+    { firstTokenMs: LONGEST_TIMER_MS, wholeMs: LONGEST_TIMER_MS, idleMs: LONGEST_TIMER_MS, totalMs: LONGEST_TIMER_MS },
+  ],
   'what the chain has left is all that an attempt has': [deadlines({ remainingMs: 700 }), { totalMs: 700 }],
 }
 

@@ -1,5 +1,6 @@
 /** One bounded GET to an engine: a deadline over everything, at most 1 MiB of answer, no redirects. */
 import type { Pool } from 'undici'
+import { MAX_TIMER_MS } from './clock.ts'
 
 /** The longest answer that is read: vLLM's metrics are some 100 KiB. */
 const MAX_ANSWER_BYTES = 1_048_576
@@ -29,7 +30,7 @@ export async function ask(question: Question): Promise<Reply> {
   const stop = () => abort.abort(new NoAnswer('stopped'))
   if (signal.aborted) stop()
   signal.addEventListener('abort', stop)
-  const timer = setTimeout(() => abort.abort(new NoAnswer(`no answer within ${timeoutMs} ms`)), timeoutMs)
+  const timer = setTimeout(() => abort.abort(new NoAnswer(`no answer within ${timeoutMs} ms`)), Math.min(timeoutMs, MAX_TIMER_MS))
   try {
     const response = await pool.request({ method: 'GET', path, headers, signal: abort.signal })
     return { status: response.statusCode, headers: response.headers, body: await bounded(response.body) }

@@ -8,6 +8,9 @@ export interface ProbeClock {
   wait(delayMs: number, signal: AbortSignal): Promise<void>
 }
 
+/** Node's timers are 32 bits wide: one that is longer would fire at once. */
+export const MAX_TIMER_MS = 2 ** 31 - 1
+
 /** The timers do not keep the process alive. */
 export const systemClock: ProbeClock = {
   now: () => Date.now(),
@@ -20,7 +23,7 @@ export const systemClock: ProbeClock = {
         signal.removeEventListener('abort', done)
         resolve()
       }
-      const timer = setTimeout(done, delayMs).unref()
+      const timer = setTimeout(done, Math.min(delayMs, MAX_TIMER_MS)).unref()
       signal.addEventListener('abort', done)
     }),
 }
