@@ -1,12 +1,14 @@
 import { errorEnvelope } from '../errors.ts'
-import type { Capability } from '../routing-table/v1.ts'
+import type { Capability, Engine } from '../routing-table/v1.ts'
+import { type Continuing, type Delta, fieldValue, type PrefixBody, type ScannedBody } from './continuation.ts'
 import { chatUsage, type Dialect, type EventMeaning, isJson, type Json, jsonOf, readContent, readNeeds, timingsUsage } from './dialect.ts'
 
 const filled = (value: unknown): boolean => (typeof value === 'string' || Array.isArray(value) ? value.length > 0 : isJson(value))
 
 /** Engines differ on the name of reasoning text; all of these are content to whoever reads it. */
-const isContent = (delta: Json): boolean =>
-  filled(delta['content']) ||
+const isContent = (delta: Json): boolean => filled(delta['content']) || isOther(delta)
+
+const isOther = (delta: Json): boolean =>
   filled(delta['tool_calls']) ||
   filled(delta['reasoning_content']) ||
   filled(delta['reasoning']) ||
@@ -38,6 +40,56 @@ export function readChoices(data: Json, isContentChoice: (choice: Json) => boole
   }
 }
 
+/** The one choice of a stream with only one, or undefined where an event has others. */
+export function onlyChoice({ choices }: Json): Json | undefined {
+  const [choice] = Array.isArray(choices) && choices.length === 1 ? choices : []
+  return isJson(choice) && (choice['index'] ?? 0) === 0 ? choice : undefined
+}
+
+const NOTHING: Delta = { text: '', other: false }
+const OTHER: Delta = { text: '', other: true }
+
+/** Shared with completions: `readChoice` reads the only choice. */
+export function readDelta(data: Json, readChoice: (choice: Json) => Delta): Delta {
+  const choice = onlyChoice(data)
+  if (choice !== undefined) return readChoice(choice)
+  return Array.isArray(data['choices']) && data['choices'].length > 0 ? OTHER : NOTHING
+}
+
+const chatContinuing: Continuing = {
+  readDelta: (data) =>
+    readDelta(data, (choice) => {
+      const delta = jsonOf(choice['delta']) ?? {}
+      return {
+        text: typeof delta['content'] === 'string' ? delta['content'] : '',
+        other: isOther(delta) || Array.isArray(delta['content']),
+      }
+    }),
+  withText(data, text) {
+    const choice = onlyChoice(data)
+    if (choice === undefined) return data
+    const { role: _, content, ...rest } = jsonOf(choice['delta']) ?? {}
+    const delta = text === '' && typeof content !== 'string' ? rest : { ...rest, content: text }
+    return { ...data, choices: [{ ...choice, delta }] }
+  },
+  prefixBody,
+}
+
+/** Appends the answer so far as the last message. A client that has begun the answer itself keeps its own last message: no. */
+function prefixBody(request: ScannedBody, text: string, engine: Engine): PrefixBody | undefined {
+  const field = request.fields.get('messages')
+  const messages = fieldValue(request, 'messages')
+  const last: unknown = Array.isArray(messages) ? messages.at(-1) : undefined
+  if (field === undefined || !isJson(last) || last['role'] === 'assistant') return undefined
+  if (request.fields.has('continue_final_message') || request.fields.has('add_generation_prompt')) return undefined
+  const message = JSON.stringify({ role: 'assistant', content: text })
+  return {
+    edits: [{ start: field.valueEnd - 1, end: field.valueEnd - 1, text: `,${message}` }],
+    // Other engines go on with a trailing assistant message without being told; some refuse fields they do not know.
+    added: engine === 'vLLM' ? ['"continue_final_message":true', '"add_generation_prompt":false'] : [],
+  }
+}
+
 /** `POST /v1/chat/completions`. */
 export const chat: Dialect = {
   route: 'chat',
@@ -59,4 +111,5 @@ export const chat: Dialect = {
   readEvent: (data) => readChoices(data, (choice) => isJson(choice['delta']) && isContent(choice['delta'])),
   readUsage: (answer) => chatUsage(answer['usage']),
   errorEvent: (error) => `data: ${errorEnvelope(error)}\n\n`,
+  continuing: chatContinuing,
 }

@@ -1,6 +1,26 @@
 import { errorEnvelope } from '../errors.ts'
-import { readChoices } from './chat.ts'
+import { onlyChoice, readChoices, readDelta } from './chat.ts'
+import { type Continuing, fieldValue, type PrefixBody, type ScannedBody } from './continuation.ts'
 import { chatUsage, type Dialect } from './dialect.ts'
+
+const textOf = ({ text }: Readonly<Record<string, unknown>>): string => (typeof text === 'string' ? text : '')
+
+const completionsContinuing: Continuing = {
+  readDelta: (data) => readDelta(data, (choice) => ({ text: textOf(choice), other: false })),
+  withText(data, text) {
+    const choice = onlyChoice(data)
+    return choice === undefined ? data : { ...data, choices: [{ ...choice, text }] }
+  },
+  prefixBody,
+}
+
+/** The prompt with the answer so far behind it, if the prompt is one text. */
+function prefixBody(request: ScannedBody, text: string): PrefixBody | undefined {
+  const field = request.fields.get('prompt')
+  if (field === undefined || typeof fieldValue(request, 'prompt') !== 'string') return undefined
+  const at = field.valueEnd - 1
+  return { edits: [{ start: at, end: at, text: JSON.stringify(text).slice(1, -1) }], added: [] }
+}
 
 /** `POST /v1/completions`. A prompt may be text, a list of texts, or token numbers. */
 export const completions: Dialect = {
@@ -16,6 +36,7 @@ export const completions: Dialect = {
   readEvent: (data) => readChoices(data, ({ text }) => typeof text === 'string' && text.length > 0),
   readUsage: (answer) => chatUsage(answer['usage']),
   errorEvent: (error) => `data: ${errorEnvelope(error)}\n\n`,
+  continuing: completionsContinuing,
 }
 
 /** A token number counts as four characters, so that the estimate gives one token. */

@@ -9,7 +9,7 @@ import { badResponse, classifyAnswer, classifyError, classifyErrorObject, deadli
 import type { ClientAnswer } from './client-answer.ts'
 import { type Decoder, decoderFor } from './decoding.ts'
 import type { Failure, Phase } from './failure.ts'
-import { type Pushed, Relay } from './relay.ts'
+import { type Editor, type Pushed, Relay } from './relay.ts'
 import { readWhole } from './whole.ts'
 
 /** A non-stream answer is held until complete up to here; beyond it commits and streams. */
@@ -44,6 +44,8 @@ export interface AttemptRequest {
   readonly deadlines: Deadlines
   /** The head of the status commit for this upstream content type. */
   readonly head: (upstream: IncomingHttpHeaders, stream: boolean) => readonly string[]
+  /** Of the events of a stream; undefined = they pass as they are. */
+  readonly editor?: Editor | undefined
   /** The engine says, freshly, that requests wait in its queue: silence is then no fault. */
   readonly isQueued: () => boolean
   readonly now: () => number
@@ -59,6 +61,8 @@ export type AttemptOutcome = {
   | { readonly kind: 'answered' }
   | { readonly kind: 'failed'; readonly failure: Failure }
   | { readonly kind: 'interrupted'; readonly failure: Failure }
+  /** It answered well, but not so that it could follow what the client has. */
+  | { readonly kind: 'diverged' }
   | { readonly kind: 'gone' }
 )
 
@@ -150,11 +154,12 @@ class Attempt implements Dispatcher.DispatchHandler {
   }
 
   #openRelay(): void {
-    const { dialect, answer, usageAsked, head } = this.#request
+    const { dialect, answer, usageAsked, head, editor } = this.#request
     this.#relay = new Relay({
       dialect,
       answer,
       usageAsked,
+      editor,
       onCommit: () => {
         this.#firstTokenMs = this.#request.now() - this.#startMs
         this.#phase = 'idle'
@@ -217,6 +222,9 @@ class Attempt implements Dispatcher.DispatchHandler {
       case 'error':
         this.#fail(classifyErrorObject(pushed.error, this.#headers, this.#request.now()))
         return
+      case 'diverged':
+        this.#settle({ kind: 'diverged' })
+        return
       case 'overflow':
         this.#fail(badResponse('The target sent an event larger than 1 MiB.'))
         return
@@ -250,6 +258,7 @@ class Attempt implements Dispatcher.DispatchHandler {
     const relay = this.#relay
     const last = relay?.close()
     if (last?.kind === 'error') this.#fail(classifyErrorObject(last.error, this.#headers, this.#request.now()))
+    else if (last?.kind === 'diverged') this.#settle({ kind: 'diverged' })
     else if (relay?.finished === true) {
       this.#request.answer.end()
       this.#settle({ kind: 'answered' })
@@ -317,7 +326,7 @@ class Attempt implements Dispatcher.DispatchHandler {
     this.#settle({ kind: this.#request.answer.contentCommitted ? 'interrupted' : 'failed', failure })
   }
 
-  #settle(end: { kind: 'answered' | 'gone' } | { kind: 'failed' | 'interrupted'; failure: Failure }): void {
+  #settle(end: { kind: 'answered' | 'gone' | 'diverged' } | { kind: 'failed' | 'interrupted'; failure: Failure }): void {
     if (this.#settled) return
     this.#settled = true
     clearTimeout(this.#timer)

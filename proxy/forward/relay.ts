@@ -1,4 +1,4 @@
-import { type Dialect, isJson, type Json, type Usage } from '../dialects/dialect.ts'
+import { type Dialect, type EventMeaning, isJson, type Json, type Usage } from '../dialects/dialect.ts'
 import type { ClientAnswer } from './client-answer.ts'
 import { type Cut, EventCutter, readEvent } from './sse.ts'
 
@@ -6,21 +6,41 @@ import { type Cut, EventCutter, readEvent } from './sse.ts'
 const MAX_HELD_BYTES = 64 * 1024
 const MAX_HELD_EVENTS = 64
 
+/** Sees each event of a stream before the client does, and may change it. */
+export interface Editor {
+  /** The same object = the event goes out byte for byte; undefined = it does not go out. `diverged`: it cannot follow what went before. */
+  edit(data: Json, meaning: EventMeaning): Json | 'diverged' | undefined
+  /** What the client is told, and what is booked, where the engine reports this. */
+  usage(reported: Usage): Usage
+}
+
 export interface RelayOptions {
   readonly dialect: Dialect
   readonly answer: ClientAnswer
   /** The client asked for the usage chunk: it is left in. */
   readonly usageAsked: boolean
-  /** Called once, before the first byte: writes the head. */
+  /** Called once, at the first meaningful event, before the first byte: writes the head. */
   readonly onCommit: () => void
+  readonly editor?: Editor | undefined
 }
 
 /** What a push found: go on, wait for the client to drain, or one of the ways a stream ends early. */
-export type Pushed = { kind: 'on' } | { kind: 'full' } | { kind: 'error'; error: Json } | { kind: 'overflow' } | { kind: 'done' }
+export type Pushed =
+  | { kind: 'on' }
+  | { kind: 'full' }
+  | { kind: 'error'; error: Json }
+  | { kind: 'overflow' }
+  | { kind: 'diverged' }
+  | { kind: 'done' }
 
 const ON: Pushed = { kind: 'on' }
 const FULL: Pushed = { kind: 'full' }
 const DONE: Pushed = { kind: 'done' }
+const DIVERGED: Pushed = { kind: 'diverged' }
+const NO_USAGE: Usage = { inputTokens: 0, outputTokens: 0, cachedInputTokens: 0 }
+
+/** `commit`: keep, and it is meaningful. `skip`: drop, although it is. `edited`: what the editor made of it goes out instead. */
+type Fate = 'keep' | 'commit' | 'drop' | 'skip' | 'edited' | 'error' | 'diverged'
 
 /**
  * Passes one attempt's event stream to the client: holds back until the first meaningful event (the content commit), then one write per
@@ -60,7 +80,7 @@ export class Relay {
   close(): Pushed {
     const last = this.#cutter.flush()
     const pushed = last === undefined ? ON : this.#pass(last)
-    if (pushed.kind === 'error' || !this.finished || this.#sentinelSeen) return pushed
+    if (pushed.kind === 'error' || pushed.kind === 'diverged' || !this.finished || this.#sentinelSeen) return pushed
     const { sentinel } = this.#options.dialect
     if (sentinel !== undefined) this.#send(Buffer.from(sentinel))
     return DONE
@@ -71,17 +91,18 @@ export class Relay {
     let keptFrom = 0
     let kept: Buffer[] | undefined
     let commits = false
-    let error: Json | undefined
+    let over: 'error' | 'diverged' | undefined
     for (const end of ends) {
       const fate = this.#judge(bytes, start, end)
-      if (fate === 'error') {
-        error = this.#error
+      if (fate === 'error' || fate === 'diverged') {
+        over = fate
         break
       }
-      if (fate === 'commit') commits = true
-      if (fate === 'drop') {
+      if (fate !== 'keep' && fate !== 'drop') commits = true
+      if (fate !== 'keep' && fate !== 'commit') {
         kept ??= []
         kept.push(bytes.subarray(keptFrom, start))
+        if (fate === 'edited') kept.push(this.#edited)
         keptFrom = end
       }
       start = end
@@ -89,13 +110,13 @@ export class Relay {
     const rest = bytes.subarray(keptFrom, start)
     const out = kept === undefined ? rest : Buffer.concat([...kept, rest])
     const room = this.#deliver(out, commits)
-    if (error !== undefined) return { kind: 'error', error }
+    if (over !== undefined) return over === 'error' ? { kind: 'error', error: this.#error } : DIVERGED
     if (this.#sentinelSeen) return DONE
     return room ? ON : FULL
   }
 
   #deliver(out: Buffer, commits: boolean): boolean {
-    if (out.length === 0) return true
+    if (out.length === 0 && !commits) return true
     if (this.#committed) return this.#options.answer.write(out)
     if (!commits && this.#heldBytes + out.length <= MAX_HELD_BYTES && this.#heldEvents <= MAX_HELD_EVENTS) {
       this.#held.push(Buffer.from(out))
@@ -114,9 +135,10 @@ export class Relay {
     return this.#options.answer.write(all)
   }
 
-  #error: Json | undefined
+  #error: Json = {}
+  #edited: Buffer = Buffer.alloc(0)
 
-  #judge(bytes: Buffer, start: number, end: number): 'keep' | 'commit' | 'drop' | 'error' {
+  #judge(bytes: Buffer, start: number, end: number): Fate {
     const { event, data } = readEvent(bytes, start, end)
     if (data === undefined) return 'keep'
     this.events++
@@ -136,12 +158,26 @@ export class Relay {
       this.#error = meaning.error
       return 'error'
     }
-    if (meaning.usage !== undefined) this.usage = meaning.usage
+    const { editor } = this.#options
+    if (meaning.usage !== undefined) this.usage = editor === undefined ? meaning.usage : editor.usage(meaning.usage)
+    if (meaning.usagePart !== undefined) this.usage = { ...(this.usage ?? NO_USAGE), ...meaning.usagePart }
+    if (meaning.isSentinel === true) this.#sentinelSeen = true
     this.#opened |= meaning.opens
     this.#finished |= meaning.finishes
     this.finished = this.#finished !== 0 && (this.#opened & ~this.#finished) === 0
     if (meaning.usageOnly && !this.#options.usageAsked) return 'drop'
-    return meaning.commits ? 'commit' : 'keep'
+    const plain = meaning.commits ? 'commit' : 'keep'
+    return editor === undefined ? plain : (this.#edit(editor, parsed, meaning, event) ?? plain)
+  }
+
+  /** Undefined: the event goes out as it is. */
+  #edit(editor: Editor, data: Json, meaning: EventMeaning, event: string): Fate | undefined {
+    const edited = editor.edit(data, meaning)
+    if (edited === data) return undefined
+    if (edited === 'diverged') return 'diverged'
+    if (edited === undefined) return meaning.commits ? 'skip' : 'drop'
+    this.#edited = Buffer.from(`${event === '' ? '' : `event: ${event}\n`}data: ${JSON.stringify(edited)}\n\n`)
+    return 'edited'
   }
 }
 

@@ -1,5 +1,6 @@
 import type { CompiledEndpoint } from '../../routing-table/compiled.ts'
 import type { FallbackClass } from '../../routing-table/v1.ts'
+import { admits } from '../circuit-view.ts'
 import { CLASSES } from '../classes.ts'
 import { keepEndpoints, next, type Rule } from '../decision.ts'
 import type { Candidate, Ctx, Input, PastAttempt } from '../input.ts'
@@ -7,16 +8,18 @@ import { windowOf } from './within-context.ts'
 
 /**
  * After a failure: leaves out endpoints that may not be tried again, other targets that the policy's fallback does not open for this
- * class of failure, and windows no larger than one that was too small. Endpoints not tried yet go before a repeat.
+ * class of failure, and windows no larger than one that was too small. Endpoints not tried yet go before a repeat, and an answer that has
+ * begun stays with its model as long as that has an endpoint to try.
  */
 export const notGivenUp: Rule = (ctx, input) => {
   const last = input.past.at(-1)
   if (last === undefined) return next(ctx)
-  const left = keepEndpoints(
+  const all = keepEndpoints(
     ctx,
     (endpoint, candidate) => mayTry(endpoint, candidate, { ctx, input, last }),
     () => 'it has been tried, or fallback does not cover this failure',
   )
+  const left = sameModel(all, input)
   if (repeatsFirst(last, input)) {
     return next(
       keepEndpoints(
@@ -34,12 +37,23 @@ export const notGivenUp: Rule = (ctx, input) => {
   return next(anyUp(fresh, input) ? fresh : left)
 }
 
+function sameModel(ctx: Ctx, input: Input): Ctx {
+  const begun = input.past.find(({ interrupted }) => interrupted === true)
+  if (begun === undefined) return ctx
+  const same = keepEndpoints(
+    ctx,
+    ({ model }) => model === begun.model,
+    () => 'another model has begun the answer',
+  )
+  return anyUp(same, input) ? same : ctx
+}
+
 /** Not while its probe says it is down, nor once its failures have opened its circuit: then others go first. A wait it asked for is no reason. */
 function repeatsFirst({ mayRepeat, failure, endpointId }: PastAttempt, { live, nowMs }: Input): boolean {
   const { again } = CLASSES[failure]
   if (!mayRepeat || again === 'alone') return false
-  const { ready, coolUntilMs } = live.endpoint(endpointId)
-  return ready !== false && (again === 'wait' || coolUntilMs <= nowMs)
+  const view = live.endpoint(endpointId)
+  return view.ready !== false && (again === 'wait' || admits(view, nowMs) !== 'none')
 }
 
 const anyUp = ({ candidates }: Ctx, { live }: Input): boolean =>
