@@ -1,11 +1,11 @@
-import type { Backend, Credential, EndpointSet, MaxOutput } from '../../proxy/routing-table/index.ts'
-import type { Backend as BackendSpec, LlamaModelSpec } from '../resources/crds.generated.ts'
-import { type ModelResource, objectKey, SIMULATED_LABEL } from '../resources/snapshot.ts'
+import type { Backend, Credential, EndpointSet } from '../../proxy/routing-table/index.ts'
+import type { Backend as BackendSpec } from '../resources/crds.generated.ts'
+import { type ModelResource, objectKey } from '../resources/snapshot.ts'
 import { readHeader, resolveAuth } from './credentials.ts'
-import { durationsMs } from './duration.ts'
 import { endpointSet, type Found, leftOut } from './found.ts'
 import type { Seeker } from './hosts.ts'
-import { modelName, objectName } from './names.ts'
+import { objectName } from './names.ts'
+import { mergeBackend } from './overrides.ts'
 import { findPodsBySelector } from './pod-places.ts'
 import { type Problem, problem } from './problems.ts'
 import { findService } from './service-places.ts'
@@ -48,11 +48,11 @@ function judgeWhole(backends: readonly Backend[], object: string): readonly Prob
 
 function translateBackend(own: BackendSpec, at: string, model: ModelResource, seeker: Seeker): BuiltBackends {
   const { places, lastResort, problems: wrong } = findPlaces(own, objectName(model), at, seeker)
-  const auth = own.auth === undefined ? undefined : resolveAuth(own.auth, own.name, at, model, seeker.lookups)
+  const auth = own.auth === undefined ? undefined : resolveAuth(own.auth, own, at, model, seeker.lookups)
   const headers = fixedHeaders(own, at, objectName(model))
   const problems = [...wrong, ...(auth?.problems ?? []), ...headers.problems]
   if (places === undefined || (auth !== undefined && auth.auth === undefined)) return { ...NOTHING, problems }
-  const backend: Backend = { ...merge(own, model), ...setFields({ auth: auth?.auth }), headers: headers.kept }
+  const backend: Backend = { ...mergeBackend(own, model), ...setFields({ auth: auth?.auth }), headers: headers.kept }
   const set = endpointSet(objectKey(model.metadata), own.name, places, lastResort)
   return { backends: [backend], endpointSets: [set], credentials: auth?.credentials ?? [], problems }
 }
@@ -66,44 +66,10 @@ function findPlaces({ service, pods, url = '' }: BackendSpec, object: string, at
   return pods === undefined ? { places: [], problems: [] } : findPodsBySelector(pods, object, `${at}.pods`, seeker)
 }
 
-/** What the backend says itself goes before what the model says, field by field: its `health.interval` with the model's `health.path`. */
-function merge(own: BackendSpec, model: ModelResource): Omit<Backend, 'auth' | 'headers'> {
-  const { metadata, spec } = model
-  const health = { ...spec.health, ...own.health }
-  const signals = { ...spec.signals, ...own.signals }
-  const { connect, firstToken, streamIdle, total } = { ...spec.timeouts, ...own.timeouts }
-  return {
-    name: own.name,
-    weight: own.weight,
-    priority: own.priority,
-    engine: own.engine,
-    upstreamModel: own.upstreamModel ?? spec.upstreamModel ?? modelName(model),
-    ...setFields({
-      capabilities: own.capabilities ?? spec.capabilities,
-      contextWindowTokens: own.contextWindow ?? spec.contextWindow,
-      maxOutput: mergeMaxOutput(spec.maxOutput, own.maxOutput),
-    }),
-    health: {
-      ...setFields({ path: health.path, healthyAfter: health.healthyAfter, unhealthyAfter: health.unhealthyAfter }),
-      ...durationsMs({ intervalMs: health.interval, timeoutMs: health.timeout }),
-    },
-    signals: { ...setFields({ path: signals.path }), ...durationsMs({ intervalMs: signals.interval, staleAfterMs: signals.staleAfter }) },
-    timeouts: durationsMs({ connectMs: connect, firstTokenMs: firstToken, streamIdleMs: streamIdle, totalMs: total }),
-    // What is billed by the call gets no requests of our own.
-    probed: own.auth === undefined && own.engine !== 'OpenAI',
-    simulated: metadata.labels[SIMULATED_LABEL] === 'true',
-  }
-}
-
-function mergeMaxOutput(ofModel: LlamaModelSpec['maxOutput'], own: BackendSpec['maxOutput']): MaxOutput | undefined {
-  const { tokens, onExceed } = { ...ofModel, ...own }
-  return tokens === undefined ? undefined : { tokens, ...setFields({ onExceed }) }
-}
-
 /** The credential's header is the credential's alone. The schema knows the usual ones; here it is the one this backend names itself. */
 function fixedHeaders(own: BackendSpec, at: string, object: string): { kept: Backend['headers']; problems: readonly Problem[] } {
   const headers = own.headers ?? []
-  const secret = own.auth === undefined ? undefined : readHeader(own.auth).header
+  const secret = own.auth === undefined ? undefined : readHeader(own.auth, own.engine).header
   const taken = (name: string): boolean => name.toLowerCase() === secret
   return {
     kept: headers.filter(({ name }) => !taken(name)).map(({ name, value }) => ({ name: name.toLowerCase(), value })),

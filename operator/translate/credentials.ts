@@ -1,5 +1,5 @@
 import type { Backend, Credential } from '../../proxy/routing-table/index.ts'
-import type { BackendAuth, SecretKeyRef } from '../resources/crds.generated.ts'
+import type { BackendAuth, Backend as BackendSpec, Engine, SecretKeyRef } from '../resources/crds.generated.ts'
 import type { ModelResource } from '../resources/snapshot.ts'
 import type { Lookups } from './lookups.ts'
 import { objectName } from './names.ts'
@@ -13,8 +13,9 @@ export interface BuiltAuth {
   readonly problems: readonly Problem[]
 }
 
-/** Every engine of this version takes `Authorization: Bearer KEY`. */
-const DEFAULT_HEADER = 'authorization'
+const AUTHORIZATION = 'authorization'
+/** Where the engine's usual header is another than `Authorization: Bearer KEY`. */
+const USUAL_HEADER: Readonly<Partial<Record<Engine, string>>> = { Anthropic: 'x-api-key' }
 /** One line of visible ASCII; spaces between words, not around them. */
 const SENDABLE = /^[!-~]+( +[!-~]+)*$/
 /** Servers refuse longer headers. */
@@ -23,19 +24,25 @@ const MAX_CHARACTERS = 8192
 const MAX_ID_CHARACTERS = 300
 
 /** Looks up the secrets of one backend. One that is missing is skipped, as long as another of its list is there. `at` is the backend's path. */
-export function resolveAuth(auth: BackendAuth, backend: string, at: string, model: ModelResource, lookups: Lookups): BuiltAuth {
+export function resolveAuth(
+  auth: BackendAuth,
+  { name, engine }: Pick<BackendSpec, 'name' | 'engine'>,
+  at: string,
+  model: ModelResource,
+  lookups: Lookups,
+): BuiltAuth {
   const found = auth.secretRefs.map((ref, index) => resolveSecret(ref, `${at}.auth.secretRefs[${index}]`, model, lookups))
   const credentials = found.filter((one) => 'value' in one)
   const problems = found.filter((one) => 'code' in one)
-  if (credentials.length === 0) problems.push(problem('NoCredential', objectName(model), at, backend))
+  if (credentials.length === 0) problems.push(problem('NoCredential', objectName(model), at, name))
   const ids = credentials.map(({ id }) => id)
-  return { auth: ids.length === 0 ? undefined : { ...readHeader(auth), credentials: ids }, credentials, problems }
+  return { auth: ids.length === 0 ? undefined : { ...readHeader(auth, engine), credentials: ids }, credentials, problems }
 }
 
 /** `Bearer` goes with Authorization only; any other header carries the bare key unless a scheme is given. */
-export function readHeader(auth: BackendAuth): { header: string; scheme: string } {
-  const header = auth.header?.name?.toLowerCase() ?? DEFAULT_HEADER
-  return { header, scheme: auth.header?.scheme ?? (header === DEFAULT_HEADER ? 'Bearer' : '') }
+export function readHeader(auth: BackendAuth, engine: Engine): { header: string; scheme: string } {
+  const header = auth.header?.name?.toLowerCase() ?? USUAL_HEADER[engine] ?? AUTHORIZATION
+  return { header, scheme: auth.header?.scheme ?? (header === AUTHORIZATION ? 'Bearer' : '') }
 }
 
 function resolveSecret(ref: SecretKeyRef, at: string, model: ModelResource, lookups: Lookups): Credential | Problem {

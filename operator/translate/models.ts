@@ -6,6 +6,7 @@ import { translateBackends } from './backends.ts'
 import type { Changes } from './changes.ts'
 import { type ClusterIndex, hasLabels } from './cluster-index.ts'
 import { noteLookups, type Uses } from './lookups.ts'
+import { translateTerms } from './model-terms.ts'
 import { type Names, objectName } from './names.ts'
 import type { Problem } from './problems.ts'
 import { equal, reuse, reuseItems } from './reuse.ts'
@@ -40,12 +41,13 @@ export function translateModel(resource: ModelResource, context: ModelContext, b
   const { lookups, uses } = noteLookups(context.resources, context.index)
   const { namespace } = resource.metadata
   const { backends, endpointSets, credentials, problems } = translateBackends(resource, { namespace, lookups, policy: context.policy })
+  const { terms, problems: ofTerms } = translateTerms(resource)
   return {
     resource,
-    model: reuse(before?.model, entry(resource, backends, names, context.resources)),
+    model: reuse(before?.model, { ...entry(resource, names, context.resources), ...terms, backends }),
     endpointSets: reuseItems(before?.endpointSets ?? [], endpointSets, ({ backend }) => backend),
     credentials: reuseItems(before?.credentials ?? [], credentials, ({ id }) => id),
-    problems: reuse(before?.problems, problems),
+    problems: reuse(before?.problems, [...problems, ...ofTerms]),
     uses,
   }
 }
@@ -77,7 +79,7 @@ function selectsAny(pods: Changes['pods'], { namespace, labels }: Uses['selector
   return false
 }
 
-function entry({ metadata, spec }: ModelResource, backends: Model['backends'], names: readonly string[], { namespaces }: Resources): Model {
+function entry({ metadata, spec }: ModelResource, names: readonly string[], { namespaces }: Resources): Omit<Model, 'backends'> {
   const aliases = (spec.aliases ?? []).filter(({ name }) => names.includes(name))
   const { sameEndpoint, totalAttempts, budgetPercent } = spec.retry ?? {}
   return {
@@ -93,6 +95,5 @@ function entry({ metadata, spec }: ModelResource, backends: Model['backends'], n
     loadBalancing: spec.loadBalancing?.strategy ?? 'PowerOfTwo',
     retry: setFields({ sameEndpoint, totalAttempts, budgetPercent }),
     passthrough: { enabled: spec.passthrough?.enabled ?? false, forwardAuth: spec.passthrough?.forwardAuth ?? false },
-    backends,
   }
 }

@@ -19,6 +19,8 @@ import type {
 import { objectKey, type PolicyResource, type Resources } from '../resources/snapshot.ts'
 import { translateAccess } from './access.ts'
 import type { Changes } from './changes.ts'
+import { translateClientMatch, translateClients } from './client-terms.ts'
+import { judgePolicy, OWN_RULE } from './judge-policy.ts'
 import { type Names, objectName } from './names.ts'
 import { type Problem, problem } from './problems.ts'
 import { equal, reuse } from './reuse.ts'
@@ -47,9 +49,6 @@ export interface PolicyContext {
   readonly models: ReadonlyMap<Ref, Model>
   readonly changes: Changes
 }
-
-/** Name of the rule that the policy's own targets make. */
-const OWN_RULE = 'default'
 
 /** The classes of failure after which another target is tried, unless `fallback.when` says otherwise. */
 export const DEFAULT_WHEN: readonly FallbackClass[] = FALLBACK_CLASSES.filter((name) => name !== 'ContentFilter')
@@ -84,8 +83,8 @@ function build(
   const { metadata, spec } = resource
   const seeker = { object, namespace: metadata.namespace, models }
   const built = ruleSpecs(spec).map(({ rule, at, targetsAt }) => translateRule(rule, spec, { at, targetsAt }, seeker))
-  const problems = [...judgeNames(spec, object), ...built.flatMap((one) => one.problems)]
   const rules = built.map(({ rule }) => rule)
+  const problems = [...judgePolicy(spec, rules, seeker), ...built.flatMap((one) => one.problems)]
   if (rules.every(isEmpty)) return { policy: undefined, problems: [...problems, problem('NoRule', object, 'spec')] }
   const policy = {
     ref: objectKey(metadata),
@@ -94,14 +93,9 @@ function build(
     names,
     access: translateAccess(spec.access, namespaces),
     rules,
+    ...setFields({ clients: spec.clients === undefined ? undefined : translateClients(spec.clients, metadata.namespace) }),
   }
   return { policy, problems }
-}
-
-/** Both rules work; status, metrics and headers could not tell them apart. */
-function judgeNames({ rules, targets }: RoutingPolicySpec, object: string): readonly Problem[] {
-  const index = targets === undefined ? -1 : (rules ?? []).findIndex(({ name }) => name === OWN_RULE)
-  return index < 0 ? [] : [problem('RuleNameTaken', object, `spec.rules[${index}].name`, OWN_RULE)]
 }
 
 const isEmpty = ({ targets, fallback }: PolicyRule): boolean => targets.length === 0 && fallback.targets.length === 0
@@ -155,7 +149,9 @@ function translateFallback(
   seeker: Seeker,
 ): { fallback: Fallback; problems: readonly Problem[] } {
   const { targets, problems } = findTargets(spec?.targets ?? [], `${at}.targets`, seeker)
-  return { fallback: { enabled: spec?.enabled ?? false, when: spec?.when ?? DEFAULT_WHEN, targets }, problems }
+  // Absent in a table means Error, and a proxy that does not know the field does nothing else.
+  const interrupt = spec?.interrupt === 'Continue' ? spec.interrupt : undefined
+  return { fallback: { enabled: spec?.enabled ?? false, when: spec?.when ?? DEFAULT_WHEN, targets, ...setFields({ interrupt }) }, problems }
 }
 
 function translateMatch(match: RuleMatch, namespace: string): Match {
@@ -164,16 +160,11 @@ function translateMatch(match: RuleMatch, namespace: string): Match {
     promptTokens: match.promptTokens === undefined ? undefined : setFields({ min: match.promptTokens.min, max: match.promptTokens.max }),
     headers: match.headers?.map(translateHeader),
     paths: match.paths,
-    clients: match.clients === undefined ? undefined : translateClients(match.clients, namespace),
+    clients: match.clients === undefined ? undefined : translateClientMatch(match.clients, namespace),
   })
 }
 
 function translateHeader({ type, name, value }: HeaderSpec): HeaderMatch {
   const lowerName = name.toLowerCase()
   return type === 'Present' ? { type, name: lowerName } : { type, name: lowerName, value: value ?? '' }
-}
-
-/** A client is "namespace/secretName"; a name alone is one of the policy's own namespace. */
-function translateClients({ names, namespaces }: NonNullable<RuleMatch['clients']>, home: string): NonNullable<Match['clients']> {
-  return setFields({ names: names?.map((name) => (name.includes('/') ? name : `${home}/${name}`)), namespaces })
 }

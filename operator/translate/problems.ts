@@ -46,6 +46,15 @@ export const PROBLEMS = {
     says: () => 'No backend is usable, so requests for this model are refused. Repair one: each has its own message.',
   },
 
+  QueueTooLarge: {
+    condition: 'Accepted',
+    says: (bytes) => `"${bytes}" is more than a queue may hold, so its limit is 1Ti. Give less.`,
+  },
+  RouteKnown: {
+    condition: 'Accepted',
+    says: (path) => `"${path}" is a route of every model, so it cannot be an extra one. Remove it from extraRoutes.`,
+  },
+
   ServiceNotFound: {
     condition: 'ResolvedRefs',
     says: (service) => `There is no Service "${service}", so this backend is left out. Create it in this namespace or correct the name.`,
@@ -114,6 +123,16 @@ export const PROBLEMS = {
   RuleNameTaken: {
     condition: 'Accepted',
     says: (name) => `"${name}" is the name of the rule that the policy's own targets make. Give this rule another.`,
+  },
+  NothingContinues: {
+    condition: 'Accepted',
+    says: () =>
+      'No target can go on where another stopped, so streams that break end with an error. Give one the capability prefixContinuation, or leave interrupt out.',
+  },
+  CostUnknown: {
+    condition: 'Accepted',
+    says: (model, more) =>
+      `What "${model}"${more === '' ? '' : ` (and ${more} more)`} costs is unknown and does not count towards costPerDay. Give its backends prices for input and output, "0" if they are free.`,
   },
   NoTarget: {
     condition: 'ResolvedRefs',

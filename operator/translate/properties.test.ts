@@ -50,6 +50,28 @@ const access = fc.oneof(
   namespace.map((one) => ({ from: 'Selector' as const, selector: { matchLabels: { 'kubernetes.io/metadata.name': one } } })),
 )
 
+const rate = fc.constantFrom(1, 60, 1_000_000_000_000)
+const price = fc.constantFrom('0', '0.60', '999999999.999999999')
+const pricing = record({ inputPerMillionTokens: price, cachedInputPerMillionTokens: price, outputPerMillionTokens: price }, [])
+const outlier = record({ consecutiveFailures: fc.integer({ min: 1, max: 100 }), maxEjectedPercent: fc.integer({ min: 0, max: 100 }) }, [])
+const queue = record(
+  {
+    maxRequests: fc.constantFrom(0, 1_000_000),
+    maxBytes: fc.constantFrom<(number | string)[]>(1, 1_099_511_627_776, '256Mi', '999999999999Gi'),
+    maxWait: fc.constantFrom('1ms', '99999h99999h99999h99999h'),
+  },
+  [],
+)
+const limits = record(
+  { requestsPerMinute: rate, tokensPerMinute: rate, tokensPerDay: rate, maxConcurrentPerEndpoint: fc.constantFrom(1, 1_000_000), queue },
+  [],
+)
+const extraRoutes = fc.subarray([
+  { method: 'POST' as const, path: '/v1/score' },
+  { method: 'GET' as const, path: `/${'x'.repeat(255)}` },
+  { method: 'POST' as const, path: '/v1/embeddings' },
+])
+
 const backend = (index: number) =>
   record(
     {
@@ -57,7 +79,13 @@ const backend = (index: number) =>
       weight,
       priority: fc.integer({ min: 0, max: 2 }),
       url: fc.constantFrom('http://a:8000', 'https://b.example.com/openai/', 'http://c:70000', 'http://169.254.169.254', 'http://[::1]:1'),
-      engine: fc.constantFrom('Auto' as const, 'vLLM' as const, 'OpenAI' as const),
+      engine: fc.constantFrom('Auto' as const, 'vLLM' as const, 'OpenAI' as const, 'Anthropic' as const),
+      dialect: fc.constantFrom('OpenAI' as const, 'Anthropic' as const),
+      quota: record({ requestsPerMinute: rate, tokensPerMinute: rate, shiftAtPercent: fc.integer({ min: 1, max: 100 }) }, [
+        'shiftAtPercent',
+      ]),
+      pricing,
+      health: fc.record({ outlier }),
       auth: fc.constantFrom('key', 'gone').map((key) => ({ type: 'Header' as const, secretRefs: [{ name: 'a', key }] })),
       timeouts: fc.constant({ connect: '99999h99999h99999h99999h' }),
     },
@@ -75,6 +103,10 @@ const model: fc.Arbitrary<ModelResource> = fc.record({
       weight,
       priority: fc.constant(0),
       access,
+      pricing,
+      limits,
+      health: fc.record({ outlier }),
+      extraRoutes,
       backends: fc.tuple(backend(0), optional(backend(1))).map((two) => two.filter((one) => one !== undefined)),
     },
     ['visibility', 'weight', 'priority', 'access', 'backends'],
@@ -87,6 +119,18 @@ const targets = fc.uniqueArray(record({ model: fc.constantFrom(...NAMES, 'team-a
   selector: (one) => one.model,
 })
 
+const clientTerms = record(
+  {
+    match: record(
+      { names: fc.subarray(['a', 'team-a/b', 'c'], { minLength: 1 }), namespaces: fc.subarray([...NAMESPACES], { minLength: 1 }) },
+      [],
+    ),
+    limits: record({ requestsPerMinute: rate, tokensPerMinute: rate, tokensPerDay: rate, costPerDay: price, maxConcurrent: rate }, []),
+    requestPriority: fc.constantFrom('High' as const, 'Normal' as const, 'Low' as const),
+  },
+  [],
+)
+
 const policy: fc.Arbitrary<PolicyResource> = fc.record({
   kind: fc.constant('RoutingPolicy' as const),
   metadata,
@@ -96,7 +140,8 @@ const policy: fc.Arbitrary<PolicyResource> = fc.record({
       access,
       targets,
       rules: fc.array(record({ name: fc.constantFrom('one', 'default'), targets }, ['name']), { minLength: 1, maxLength: 2 }),
-      fallback: record({ enabled: fc.boolean(), targets }, ['enabled']),
+      fallback: record({ enabled: fc.boolean(), targets, interrupt: fc.constantFrom('Error' as const, 'Continue' as const) }, ['enabled']),
+      clients: fc.array(clientTerms, { maxLength: 3 }),
     },
     ['virtualModels', 'access', 'targets'],
   ),

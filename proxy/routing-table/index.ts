@@ -5,5 +5,6 @@
  */
 export * from './compile.ts'
 export * from './compiled.ts'
+export { isKnownRoute } from './known-routes.ts'
 export { parseTable, READS_VERSIONS } from './parse.ts'
 export * from './v1.ts'

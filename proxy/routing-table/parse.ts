@@ -23,6 +23,8 @@ const priority = number(0, 1000)
 const tokens = number(1, 16_777_216)
 const rate = number(0, 1e12)
 const usd = number(0, 1e12)
+/** 1Ti. */
+const MAX_QUEUE_BYTES = 2 ** 40
 const capabilities = list(oneOf(CAPABILITIES), 16)
 
 const access = tagged('from', {
@@ -79,7 +81,7 @@ const model = object({
     'tokensPerMinute?': rate,
     'tokensPerDay?': rate,
     'maxConcurrentPerEndpoint?': rate,
-    'queue?': object({ 'maxRequests?': rate, 'maxBytes?': rate, 'maxWaitMs?': number(0, 1e12) }),
+    'queue?': object({ 'maxRequests?': rate, 'maxBytes?': number(0, MAX_QUEUE_BYTES), 'maxWaitMs?': number(0, 1e12) }),
   }),
   retry: object({ 'sameEndpoint?': number(0, 10), 'totalAttempts?': number(1, 100), 'budgetPercent?': number(0, 100) }),
   passthrough: object({ enabled: flag, forwardAuth: flag }),

@@ -1,0 +1,62 @@
+import type { Backend, Model, PolicyRule, Ref } from '../../proxy/routing-table/index.ts'
+import type { RoutingPolicySpec } from '../resources/crds.generated.ts'
+import { type Problem, problem } from './problems.ts'
+import type { Seeker } from './targets.ts'
+
+/** Name of the rule that the policy's own targets make. */
+export const OWN_RULE = 'default'
+
+/** What is wrong with a policy whose rules are made. */
+export function judgePolicy(spec: RoutingPolicySpec, rules: readonly PolicyRule[], seeker: Seeker): readonly Problem[] {
+  return [...judgeNames(spec, seeker.object), ...judgeInterrupts(spec, rules, seeker), ...judgeCosts(spec, rules, seeker)]
+}
+
+/** Both rules work; status, metrics and headers could not tell them apart. */
+function judgeNames({ rules, targets }: RoutingPolicySpec, object: string): readonly Problem[] {
+  const index = targets === undefined ? -1 : (rules ?? []).findIndex(({ name }) => name === OWN_RULE)
+  return index < 0 ? [] : [problem('RuleNameTaken', object, `spec.rules[${index}].name`, OWN_RULE)]
+}
+
+/** Rules come in the order of the spec's; one more is the policy's own. What the policy says for several rules is judged by all of them. */
+function judgeInterrupts(spec: RoutingPolicySpec, rules: readonly PolicyRule[], seeker: Seeker): readonly Problem[] {
+  const own = (spec.rules ?? []).map(({ fallback }) => fallback !== undefined)
+  const places = Map.groupBy(rules, (_rule, index) => (own[index] === true ? `spec.rules[${index}].fallback` : 'spec.fallback'))
+  return [...places].flatMap(([at, judged]) => {
+    const asked = judged.filter(({ fallback }) => fallback.interrupt === 'Continue')
+    const models = modelsOf(asked, seeker)
+    return models.length > 0 && !models.some(({ backends }) => backends.some(mayContinue))
+      ? [problem('NothingContinues', seeker.object, `${at}.interrupt`)]
+      : []
+  })
+}
+
+/** Capabilities that nobody declared are found out later. */
+const mayContinue = ({ capabilities }: Backend): boolean => capabilities === undefined || capabilities.includes('prefixContinuation')
+
+function judgeCosts({ clients = [] }: RoutingPolicySpec, rules: readonly PolicyRule[], seeker: Seeker): readonly Problem[] {
+  if (clients.every(({ limits }) => limits?.costPerDay === undefined)) return []
+  const [first, ...more] = modelsOf(rules, seeker).filter(({ backends }) => !backends.every(isPriced))
+  if (first === undefined) return []
+  return clients.flatMap(({ limits }, index) =>
+    limits?.costPerDay === undefined
+      ? []
+      : [
+          problem(
+            'CostUnknown',
+            seeker.object,
+            `spec.clients[${index}].limits.costPerDay`,
+            first.ref,
+            more.length === 0 ? '' : `${more.length}`,
+          ),
+        ],
+  )
+}
+
+const isPriced = ({ pricing }: Backend): boolean =>
+  pricing?.inputPerMillionTokens !== undefined && pricing.outputPerMillionTokens !== undefined
+
+/** Each once, in the order of the rules. */
+function modelsOf(rules: readonly PolicyRule[], { models }: Seeker): readonly Model[] {
+  const refs = new Set<Ref>(rules.flatMap(({ targets, fallback }) => [...targets, ...fallback.targets].map(({ model }) => model)))
+  return [...refs].flatMap((ref) => models.get(ref) ?? [])
+}
