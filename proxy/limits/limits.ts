@@ -7,88 +7,181 @@
  */
 import type { Facts } from '../decide/input.ts'
 import type { LimitsView, Shortage } from '../decide/limits-view.ts'
-import type { CompiledEndpoint, CompiledPolicy, CompiledTable } from '../routing-table/compiled.ts'
+import type { CompiledEndpoint, CompiledModel, CompiledPolicy, CompiledTable } from '../routing-table/compiled.ts'
 import type { Ref } from '../routing-table/v1.ts'
-import type { Booking } from './booking.ts'
+import { Account, type Opened } from './account.ts'
+import type { Booking, Used } from './booking.ts'
+import { Caps } from './caps.ts'
+import { ClientAccounts } from './clients.ts'
+import { demandOf } from './demand.ts'
+import type { Headers } from './limit-headers.ts'
+import type { MeterReading } from './meter.ts'
+import { rateHeaders } from './rate-headers.ts'
+import { Upstreams } from './upstreams.ts'
 
 const NOTHING: Booking = { settle: () => {}, refund: () => {} }
 
-export interface MeterReading {
-  /** "model NAMESPACE/NAME LIMIT" or "client NAMESPACE/POLICY CLIENT LIMIT". */
-  readonly key: string
-  readonly limit: 'requestsPerMinute' | 'tokensPerMinute' | 'tokensPerDay' | 'costPerDay'
-  readonly window: 'minute' | 'day'
-  /** Of the whole installation: requests, tokens or USD. */
-  readonly max: number
-  /** This proxy's share of it. */
-  readonly cap: number
-  /** By this proxy, in the window, what is only reserved included. */
-  readonly used: number
-  /** All that was ever asked of this proxy, admitted or not: only rises. */
-  readonly wanted: number
-}
-
 export class Limits implements LimitsView {
+  readonly #caps = new Caps()
+  /** Models that have limits, or backends with a declared quota. */
+  readonly #models = new Map<Ref, { entry: CompiledModel['entry']; readonly account: Account }>()
+  readonly #clients = new ClientAccounts(this.#caps)
+  readonly #upstreams = new Upstreams()
+  readonly #listeners = new Set<(model: Ref | undefined) => void>()
+  #open = 0
+
   /** Bookings that are neither settled nor refunded. */
   get open(): number {
-    return 0
+    return this.#open
   }
 
-  apply(_table: CompiledTable): void {}
-
-  modelShortage(_model: Ref, _facts: Facts, _nowMs: number): Shortage | undefined {
-    return undefined
+  /** Follows a table swap: a limit that stays keeps what it has counted, whatever its new size. */
+  apply(table: CompiledTable): void {
+    for (const ref of this.#models.keys()) if (!table.models.has(ref)) this.#models.delete(ref)
+    for (const { entry } of table.models.values()) this.#follow(entry)
+    this.#clients.keep((ref) => table.policies.has(ref))
+    this.#upstreams.keep((id) => table.endpoints.get(id))
+    this.#told(undefined)
   }
 
-  clientShortage(_policy: CompiledPolicy, _facts: Facts, _nowMs: number): Shortage | undefined {
-    return undefined
+  #follow(entry: CompiledModel['entry']): void {
+    const known = this.#models.get(entry.ref)
+    if (known?.entry === entry) return
+    if (entry.limits === undefined && !entry.backends.some(({ quota }) => quota !== undefined)) {
+      this.#models.delete(entry.ref)
+      return
+    }
+    const account = known?.account ?? new Account(`model ${entry.ref}`, this.#caps)
+    const { requestsPerMinute, tokensPerMinute, tokensPerDay } = entry.limits ?? {}
+    account.configure({
+      ...(requestsPerMinute !== undefined && { requestsPerMinute }),
+      ...(tokensPerMinute !== undefined && { tokensPerMinute }),
+      ...(tokensPerDay !== undefined && { tokensPerDay }),
+    })
+    this.#models.set(entry.ref, { entry, account })
   }
 
-  headroom(_endpoint: CompiledEndpoint, _nowMs: number): number {
-    return 1
+  modelShortage(model: Ref, facts: Facts, nowMs: number): Shortage | undefined {
+    return shortageOf(this.#models.get(model)?.account, facts, nowMs)
   }
 
-  quotaPercent(_endpoint: CompiledEndpoint, _nowMs: number): number {
-    return 0
+  clientShortage(policy: CompiledPolicy, facts: Facts, nowMs: number): Shortage | undefined {
+    return shortageOf(this.#clients.of(policy, facts.client), facts, nowMs)
+  }
+
+  headroom(endpoint: CompiledEndpoint, nowMs: number): number {
+    return this.#upstreams.headroom(endpoint, nowMs)
+  }
+
+  quotaPercent(endpoint: CompiledEndpoint, nowMs: number): number {
+    return Math.round(100 * this.#upstreams.used(endpoint, nowMs))
   }
 
   /** The client's limits under the policy, maxConcurrent included: once a request, before its first attempt. */
-  admit(_q: { policy: CompiledPolicy | undefined; facts: Facts }, _nowMs: number): Booking {
-    return NOTHING
+  admit({ policy, facts }: { policy: CompiledPolicy | undefined; facts: Facts }, nowMs: number): Booking {
+    const account = this.#clients.of(policy, facts.client)
+    if (account?.limited !== true) return NOTHING
+    const opened = account.open(demandOf(facts, account.p95OutputTokens), nowMs)
+    return this.#booking((used, endMs) => {
+      if (account.close(opened, used, endMs)) this.#told(undefined)
+    })
   }
 
   /** The serving model's own limits, and the upstream's quota of this backend and credential: once an attempt. */
-  book(_q: { endpoint: CompiledEndpoint; credential: string | undefined; facts: Facts }, _nowMs: number): Booking {
-    return NOTHING
+  book(
+    { endpoint, credential, facts }: { endpoint: CompiledEndpoint; credential: string | undefined; facts: Facts },
+    nowMs: number,
+  ): Booking {
+    const account = this.#models.get(endpoint.model)?.account
+    const demand = demandOf(facts, account?.p95OutputTokens)
+    const upstream = this.#upstreams.send({ endpoint, credential }, demand, nowMs)
+    if (account === undefined && upstream === undefined) return NOTHING
+    const opened: Opened | undefined = account?.open(demand, nowMs)
+    return this.#booking((used, endMs) => {
+      if (upstream !== undefined) upstream.use.settle(upstream.sent, tokensOf(used), endMs)
+      if (account !== undefined && opened !== undefined && account.close(opened, used, endMs)) this.#told(endpoint.model)
+    })
+  }
+
+  #booking(end: (used: Used | 'nothing' | undefined, nowMs: number) => void): Booking {
+    this.#open++
+    let ended = false
+    const once = (used: Used | 'nothing' | undefined, nowMs: number): void => {
+      if (ended) return
+      ended = true
+      this.#open--
+      end(used, nowMs)
+    }
+    return { settle: once, refund: (nowMs) => once('nothing', nowMs) }
   }
 
   /** A request was turned away or made to wait for want of this: counted, and its need stands in `wanted`. Once a request and limit. */
-  missed(_shortage: Shortage): void {}
-
-  /** Limit headers of an answer, whatever its status. The time until which this credential has nothing left; undefined = it has. */
-  heard(_endpoint: CompiledEndpoint, _credential: string | undefined, _headers: Facts['headers'], _nowMs: number): number | undefined {
-    return undefined
+  missed(shortage: Shortage): void {
+    this.#accountAt(shortage.key)?.missed(shortage)
   }
 
-  /** Told of each room that came back before its time; the model whose limit it is, undefined = a client's, or any. Ends with the call of what it returns. */
-  onRoom(_listener: (model: Ref | undefined) => void): () => void {
-    return () => {}
+  #accountAt(meterKey: string): Account | undefined {
+    const key = meterKey.slice(0, meterKey.lastIndexOf(' '))
+    return key.startsWith('model ') ? this.#models.get(key.slice('model '.length))?.account : this.#clients.at(key.slice('client '.length))
+  }
+
+  /** Limit headers of an answer, whatever its status. The time until which this credential has nothing left; undefined = it has. */
+  heard(endpoint: CompiledEndpoint, credential: string | undefined, headers: Headers, nowMs: number): number | undefined {
+    return this.#upstreams.heard(endpoint, credential, headers, nowMs)
+  }
+
+  /**
+   * Told of each room that came back before its time: the model whose limit it is, undefined = a client's, or any. Must not throw. Ends
+   * with the call of what it returns.
+   */
+  onRoom(listener: (model: Ref | undefined) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  #told(model: Ref | undefined): void {
+    for (const listener of this.#listeners) listener(model)
   }
 
   /** `x-ratelimit-*` of the strictest limit of ours that applies, name after name; empty = none applies. */
-  headers(_q: { model: Ref; policy: CompiledPolicy | undefined; facts: Facts }, _nowMs: number): string[] {
-    return []
+  headers({ model, policy, facts }: { model: Ref; policy: CompiledPolicy | undefined; facts: Facts }, nowMs: number): string[] {
+    const own = this.#models.get(model)?.account.meters ?? []
+    const clients = this.#clients.of(policy, facts.client)?.meters ?? []
+    return own.length + clients.length === 0 ? [] : rateHeaders([...own, ...clients], nowMs)
   }
 
-  /** Every meter that has been used: of models and of clients. */
-  *meters(_nowMs: number): Iterable<MeterReading> {}
+  /** Every meter there is: of models, and of clients that have asked. */
+  *meters(nowMs: number): Generator<MeterReading> {
+    for (const { account } of this.accounts()) for (const meter of account.meters) yield meter.reading(nowMs)
+  }
 
-  /** This proxy's share of one limit; undefined = as without a lease. A key that no meter has yet is kept for it. */
-  lease(_key: string, _cap: number | undefined): void {}
+  /** For metrics. Clients last, the newest use at the end. */
+  *accounts(): Generator<{ readonly model?: Ref; readonly policy?: Ref; readonly client?: string; readonly account: Account }> {
+    for (const [model, { account }] of this.#models) yield { model, account }
+    yield* this.#clients.all()
+  }
 
-  /** The share (0 to 1) of meters without a lease. */
-  leaseDefault(_share: number): void {}
+  /** This proxy's share of one limit; undefined = the default share again. A key that has no meter yet is kept for it. */
+  lease(key: string, cap: number | undefined): void {
+    if (this.#caps.lease(key, cap)) this.#told(key.startsWith('model ') ? key.split(' ')[1] : undefined)
+  }
 
-  /** What was used today before this process began. */
-  carry(_key: string, _amount: number, _nowMs: number): void {}
+  /** The share, 0 to 1, of limits without a lease; at the start 1. */
+  leaseDefault(share: number): void {
+    if (this.#caps.leaseDefault(share)) this.#told(undefined)
+  }
+
+  /** What was used of a limit a day before this process began, as of `atMs`. */
+  carry(key: string, amount: number, atMs: number): void {
+    const meter = this.#accountAt(key)?.meters.find((one) => one.key === key)
+    if (meter === undefined) this.#caps.carry(key, amount, atMs)
+    else meter.window.add(amount, atMs)
+  }
 }
+
+const shortageOf = (account: Account | undefined, facts: Facts, nowMs: number): Shortage | undefined =>
+  account?.limited === true ? account.shortage(demandOf(facts, account.p95OutputTokens), nowMs) : undefined
+
+/** A request that failed used none as far as anybody counts. */
+const tokensOf = (used: Used | 'nothing' | undefined): number | undefined =>
+  used === 'nothing' ? 0 : used && used.inputTokens + used.outputTokens

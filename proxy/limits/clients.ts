@@ -1,0 +1,91 @@
+import { termsFor } from '../decide/client-terms.ts'
+import type { Client } from '../decide/input.ts'
+import type { CompiledPolicy } from '../routing-table/compiled.ts'
+import type { ClientLimits } from '../routing-table/v1.ts'
+import { Account, type Books } from './account.ts'
+import { dearest } from './price.ts'
+
+/** Beyond it those that have been idle longest are forgotten, and begin anew if they return. */
+const MAX_ACCOUNTS = 5000
+/** How many of the oldest are looked at for one that has no request running. */
+const LOOKED_AT = 32
+
+interface Entry {
+  /** The policy that it was made for. */
+  policy: CompiledPolicy
+  readonly account: Account
+}
+
+/** Accounts of clients, one for each client of each policy that limits it; a client without a name is its namespace. */
+export class ClientAccounts {
+  /** Oldest use first. */
+  readonly #entries = new Map<string, Entry>()
+  readonly #books: Books
+
+  constructor(books: Books) {
+    this.#books = books
+  }
+
+  /** Undefined = the policy says nothing of clients. */
+  of(policy: CompiledPolicy | undefined, client: Client): Account | undefined {
+    if (policy?.entry.clients === undefined) return undefined
+    const key = `${policy.entry.ref} ${client.name ?? client.namespace}`
+    const entry = this.#entries.get(key) ?? this.#make(key, policy, client)
+    if (entry.policy !== policy) {
+      entry.policy = policy
+      configure(entry.account, policy, client)
+    }
+    this.#entries.delete(key)
+    this.#entries.set(key, entry)
+    return entry.account
+  }
+
+  #make(key: string, policy: CompiledPolicy, client: Client): Entry {
+    if (this.#entries.size >= MAX_ACCOUNTS) this.#forgetOne()
+    const account = new Account(`client ${key}`, this.#books)
+    configure(account, policy, client)
+    return { policy, account }
+  }
+
+  #forgetOne(): void {
+    let looked = 0
+    for (const [key, { account }] of this.#entries) {
+      if (!account.idle && ++looked < LOOKED_AT) continue
+      this.#entries.delete(key)
+      return
+    }
+  }
+
+  /** Undefined = none, or forgotten. */
+  at(key: string): Account | undefined {
+    return this.#entries.get(key)?.account
+  }
+
+  keep(known: (policy: string) => boolean): void {
+    for (const [key, { policy }] of this.#entries) if (!known(policy.entry.ref)) this.#entries.delete(key)
+  }
+
+  /** Newest use last. */
+  *all(): Generator<{ readonly policy: string; readonly client: string; readonly account: Account }> {
+    for (const [key, { policy, account }] of this.#entries) {
+      const { ref } = policy.entry
+      yield { policy: ref, client: key.slice(ref.length + 1), account }
+    }
+  }
+}
+
+const configure = (account: Account, policy: CompiledPolicy, client: Client): void =>
+  account.configure(strictest(termsFor(policy, client).flatMap(({ limits }) => limits ?? [])), dearest(policy))
+
+const strictest = (all: readonly ClientLimits[]): ClientLimits => {
+  const least: { -readonly [K in keyof ClientLimits]: ClientLimits[K] } = {}
+  for (const limits of all) {
+    for (const name of CLIENT_LIMITS) {
+      const max = limits[name]
+      if (max !== undefined) least[name] = Math.min(max, least[name] ?? max)
+    }
+  }
+  return least
+}
+
+const CLIENT_LIMITS = ['requestsPerMinute', 'tokensPerMinute', 'tokensPerDay', 'costPerDay', 'maxConcurrent'] as const
