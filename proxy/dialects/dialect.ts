@@ -59,7 +59,8 @@ export interface Dialect {
 
 export const isJson = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
 export const jsonOf = (value: unknown): Json | undefined => (isJson(value) ? value : undefined)
-const count = (value: unknown): number => (typeof value === 'number' && value >= 0 ? value : 0)
+/** 1e400 is Infinity to JSON.parse: no count, and the end of every sum. */
+const count = (value: unknown): number => (typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER ? value : 0)
 
 /** OpenAI's `usage` of chat, completions and embeddings. Null or missing = undefined, never zero. */
 export function chatUsage(value: unknown): Usage | undefined {

@@ -80,6 +80,7 @@ const USAGES: Readonly<Record<string, [Usage | undefined, Usage | undefined]>> =
   'chat, none: unknown, not zero': [chat.readUsage({}), undefined],
   'chat, null: unknown, not zero': [chat.readUsage({ usage: null }), undefined],
   'chat, numbers below zero are not believed': [chat.readUsage({ usage: { prompt_tokens: -3, completion_tokens: 2 } }), usage(0, 2)],
+  'chat, numbers beyond counting are not believed': [chat.readUsage({ usage: JSON.parse('{"prompt_tokens":1e400}') }), usage(0, 0)],
   embeddings: [embeddings.readUsage({ usage: { prompt_tokens: 3, total_tokens: 3 } }), usage(3, 0)],
   responses: [
     responses.readUsage({ usage: { input_tokens: 3, output_tokens: 2, input_tokens_details: { cached_tokens: 1 } } }),
