@@ -11,6 +11,15 @@ const OPERATIONS: Readonly<Record<Route, string>> = {
   responses: 'chat',
   completions: 'text_completion',
   embeddings: 'embeddings',
+  messages: 'chat',
+  count_tokens: 'count_tokens',
+  rerank: 'rerank',
+  moderations: 'moderation',
+  speech: 'speech',
+  transcriptions: 'transcription',
+  translations: 'translation',
+  images: 'image_generation',
+  other: 'other',
 }
 const DURATION_BOUNDS = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92] as const
 const FIRST_TOKEN_BOUNDS = [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10] as const

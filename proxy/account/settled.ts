@@ -30,9 +30,9 @@ export function policyRuleOf({ ending, facts }: RequestRecord, table: () => Comp
   return claim?.kind === 'policy' ? `${claim.policy.entry.ref}/${rule}` : rule
 }
 
-/** "answered", "gone" (the client left), or the failure's word of the same vocabulary. */
+/** "answered", "gone" (the client left), "diverged", or the failure's word of the same vocabulary. */
 export const attemptWord = ({ outcome, label }: AttemptRecord): string =>
-  outcome === 'answered' || outcome === 'gone' ? outcome : (label ?? CLASS_LABELS[outcome])
+  outcome === 'answered' || outcome === 'gone' || outcome === 'diverged' ? outcome : (label ?? CLASS_LABELS[outcome])
 
 /**
  * A failure's cause without the upstream's own sentence, which may quote the prompt or part of a key: of "HTTP 400 code sentence" only

@@ -8,12 +8,17 @@ import { type Json, timingsUsage, type Usage } from './dialect.ts'
 import { DIALECTS } from './dialects.ts'
 import { embeddings } from './embeddings.ts'
 import { estimateTokens } from './estimate.ts'
+import { moderations, rerank } from './plain.ts'
 import { responses } from './responses.ts'
 import { splice } from './splice.ts'
 
 test('each inference route has its dialect', () => {
-  assert.deepEqual([...DIALECTS.keys()], ['/v1/chat/completions', '/v1/completions', '/v1/embeddings', '/v1/responses'])
-  for (const [path, dialect] of DIALECTS) assert.equal(dialect.path, path)
+  const paths = [...DIALECTS.values()].map(({ path }) => path)
+  for (const [path, dialect] of DIALECTS) assert.equal(DIALECTS.get(dialect.path), dialect, path)
+  assert.deepEqual(
+    [...DIALECTS.keys()].filter((path) => !paths.includes(path)),
+    ['/rerank', '/v2/rerank', '/reranking', '/v1/reranking'],
+  )
 })
 
 const NEEDS: Readonly<Record<string, [string[], number, { needs: readonly string[]; promptCharacters: number }]>> = {
@@ -56,6 +61,8 @@ const NEEDS: Readonly<Record<string, [string[], number, { needs: readonly string
   'completions: a text': [['completions'], 5, completions.readRequest({ prompt: 'Hello' })],
   'completions: texts': [['completions'], 4, completions.readRequest({ prompt: ['ab', 'cd'] })],
   'completions: token numbers count as a token each': [['completions'], 12, completions.readRequest({ prompt: [1, 2, 3] })],
+  'rerank: a query and texts': [['rerank'], 5, rerank.readRequest({ query: 'a', documents: ['bc', { text: 'de' }] })],
+  'moderations: a text': [[], 2, moderations.readRequest({ input: ['ab'] })],
   'embeddings: texts': [['embeddings'], 4, embeddings.readRequest({ input: ['ab', 'cd'] })],
 }
 

@@ -2,9 +2,22 @@ import { chat } from './chat.ts'
 import { completions } from './completions.ts'
 import type { Dialect } from './dialect.ts'
 import { embeddings } from './embeddings.ts'
+import { countTokens, messages } from './messages.ts'
+import { moderations, rerank } from './plain.ts'
 import { responses } from './responses.ts'
 
-/** Every inference route, by path. A new one = a file and a line here. */
-export const DIALECTS: ReadonlyMap<string, Dialect> = new Map(
-  [chat, completions, embeddings, responses].map((dialect) => [dialect.path, dialect]),
-)
+/** Every inference route. A new one = a file and a line here. */
+const ALL: readonly Dialect[] = [chat, completions, embeddings, responses, messages, countTokens, rerank, moderations]
+
+const OTHER_SPELLINGS: readonly (readonly [string, Dialect])[] = [
+  ['/rerank', rerank],
+  ['/v2/rerank', rerank],
+  ['/reranking', rerank],
+  ['/v1/reranking', rerank],
+]
+
+/** By path. A spelling of a route is sent on as the route's own path. */
+export const DIALECTS: ReadonlyMap<string, Dialect> = new Map([
+  ...ALL.map((dialect) => [dialect.path, dialect] as const),
+  ...OTHER_SPELLINGS,
+])

@@ -3,12 +3,15 @@ import type { Capability } from '../../routing-table/v1.ts'
 import { anyLeft, keepEndpoints, next, type Rule, refuse } from '../decision.ts'
 import type { LiveView } from '../input.ts'
 import { visibleModels } from '../visible.ts'
+import { openRoute } from './open-route.ts'
 
 /** What an engine is taken to do when neither the resource nor the engine itself says. */
 const ASSUMED: readonly Capability[] = ['chat', 'completions', 'tools']
 
-/** The endpoint can do all that the request needs. Unknown (not yet recognised) is not absent. */
-export const capable: Rule = (ctx, { facts, live }) => {
+/** The endpoint has the route, and can do all that the request needs. Unknown (not yet recognised) is not absent. */
+export const capable: Rule = (before, { facts, live }) => {
+  const ctx = openRoute(before, facts)
+  if ('kind' in ctx) return ctx
   const missing = (endpoint: CompiledEndpoint): Capability | undefined => {
     const can = capabilitiesOf(endpoint, live)
     const { lacking } = live.endpoint(endpoint.id)

@@ -1,0 +1,117 @@
+import { anthropicEnvelope } from '../errors.ts'
+import type { Capability } from '../routing-table/v1.ts'
+import { type Dialect, type EventMeaning, isJson, type Json, jsonOf, type Usage } from './dialect.ts'
+
+const NOTHING: EventMeaning = { commits: false, opens: 0, finishes: 0, usageOnly: false, usage: undefined, error: undefined }
+/** Blocks that begin empty and say something only by their deltas. */
+const SPOKEN = new Set(['text', 'thinking'])
+
+/** Anthropic counts cached tokens apart, on routes of OpenAI's shape they are inside. Fields that are absent stay so: a stream tells in two parts. */
+function messagesUsage(value: unknown): Partial<Usage> | undefined {
+  if (!isJson(value)) return undefined
+  const { input_tokens: fresh, cache_creation_input_tokens: written, cache_read_input_tokens: read, output_tokens: output } = value
+  const cached = count(read)
+  return {
+    ...(typeof fresh === 'number' && { inputTokens: count(fresh) + count(written) + cached, cachedInputTokens: cached }),
+    ...(typeof output === 'number' && { outputTokens: count(output) }),
+  }
+}
+
+const count = (value: unknown): number => (typeof value === 'number' && value >= 0 ? value : 0)
+
+/** Named events; `message_delta` has the stop reason and is the finish, `message_stop` is the sentinel. */
+function readEvent(data: Json, event: string): EventMeaning {
+  const type = typeof data['type'] === 'string' ? data['type'] : event
+  switch (type) {
+    case 'message_start':
+      return { ...NOTHING, usagePart: messagesUsage(jsonOf(data['message'])?.['usage']) }
+    case 'content_block_start':
+      return { ...NOTHING, commits: !SPOKEN.has(String(jsonOf(data['content_block'])?.['type'])) }
+    case 'content_block_delta':
+      return { ...NOTHING, commits: true }
+    case 'message_delta': {
+      const finishes = typeof jsonOf(data['delta'])?.['stop_reason'] === 'string'
+      return { ...NOTHING, commits: finishes, finishes: finishes ? 1 : 0, usagePart: messagesUsage(data['usage']) }
+    }
+    case 'message_stop':
+      return { ...NOTHING, commits: true, finishes: 1, isSentinel: true }
+    case 'error':
+      return { ...NOTHING, error: jsonOf(data['error']) ?? data }
+    default:
+      return type === '' ? { ...NOTHING, error: jsonOf(data['error']) } : NOTHING
+  }
+}
+
+/** `POST /v1/messages`, as Anthropic speaks it; nothing is translated, so that only backends of that dialect serve it. */
+export const messages: Dialect = {
+  route: 'messages',
+  path: '/v1/messages',
+  capability: 'chat',
+  streams: true,
+  usageByOption: false,
+  sentinel: 'event: message_stop\ndata: {"type":"message_stop"}\n\n',
+  keepAlive: 'event: ping\ndata: {"type":"ping"}\n\n',
+  outputTokenFields: ['max_tokens'],
+  outputTokenField: () => 'max_tokens',
+  readRequest(body) {
+    const needs = new Set<Capability>(['chat'])
+    return { needs: [...needs, ...needsOf(body)], promptCharacters: promptCharacters(body) }
+  },
+  readEvent,
+  readUsage(answer) {
+    const usage = messagesUsage(answer['usage'])
+    return usage && { inputTokens: 0, outputTokens: 0, cachedInputTokens: 0, ...usage }
+  },
+  errorEvent: (error) => `event: error\ndata: ${anthropicEnvelope(error, null)}\n\n`,
+}
+
+/** `POST /v1/messages/count_tokens`: never streams. An engine without it says so, which says nothing of what else it can do. */
+export const countTokens: Dialect = {
+  ...messages,
+  route: 'count_tokens',
+  path: '/v1/messages/count_tokens',
+  capability: undefined,
+  streams: false,
+  sentinel: undefined,
+  outputTokenFields: [],
+  readRequest: (body) => ({ needs: [], promptCharacters: promptCharacters(body) }),
+  readUsage: () => undefined,
+}
+
+function needsOf(body: Json): Capability[] {
+  const { tools } = body
+  const blocks = Array.isArray(body['messages']) ? body['messages'].flatMap(blocksOf) : []
+  return [
+    ...(Array.isArray(tools) && tools.length > 0 ? (['tools'] as const) : []),
+    ...(isJson(jsonOf(body['output_config'])?.['format']) ? (['jsonSchema'] as const) : []),
+    ...(blocks.some(({ type }) => type === 'image') ? (['vision'] as const) : []),
+  ]
+}
+
+/** The blocks of a message, those inside tool results too. */
+function blocksOf(message: unknown): Json[] {
+  const content = isJson(message) ? message['content'] : undefined
+  const blocks = Array.isArray(content) ? content.filter(isJson) : []
+  return blocks.flatMap((block) => (block['type'] === 'tool_result' ? [block, ...blocksOf(block)] : [block]))
+}
+
+/** Text of system, tools and messages; images and documents left out. */
+function promptCharacters({ system, tools, messages: turns }: Json): number {
+  let characters = textOf(system)
+  if (Array.isArray(tools) && tools.length > 0) characters += JSON.stringify(tools).length
+  if (Array.isArray(turns)) for (const turn of turns) if (isJson(turn)) characters += textOf(turn['content'])
+  return characters
+}
+
+function textOf(content: unknown): number {
+  if (typeof content === 'string') return content.length
+  if (!Array.isArray(content)) return 0
+  let characters = 0
+  for (const block of content) {
+    if (!isJson(block)) continue
+    for (const value of [block['text'], block['thinking']]) if (typeof value === 'string') characters += value.length
+    if (block['type'] === 'tool_result') characters += textOf(block['content'])
+    else if (block['type'] === 'tool_use') characters += JSON.stringify(block['input'] ?? {}).length
+  }
+  return characters
+}
