@@ -1,7 +1,7 @@
 /** What travels, and when: a whole table, a change, nothing. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { RoutingTable } from '../../proxy/routing-table/v1.ts'
+import { IGNORABLE_FIELDS, type RoutingTable } from '../../proxy/routing-table/v1.ts'
 import { type Running, startPush, until } from '../../test/support/push-server.ts'
 import { startRecordingRelay } from '../../test/support/recording-relay.ts'
 import { ScriptedProxy, type Taken } from '../../test/support/scripted-proxy.ts'
@@ -26,7 +26,7 @@ test('a gateway gets the whole table, what is pointed at first, and its acknowle
   const { server, dial } = await startPush(t, { table: makeTable(LINES) })
   const proxy = await dial('gateway')
   proxy.hello()
-  const welcome = { type: 'welcome', epoch: 7, tableVersion: 1, mode: 'Gateway', namespace: 'llama-swap', ignorable: [] }
+  const welcome = { type: 'welcome', epoch: 7, tableVersion: 1, mode: 'Gateway', namespace: 'llama-swap', ignorable: IGNORABLE_FIELDS }
   assert.deepEqual(await proxy.nextOf('welcome'), welcome)
   await proxy.tellHeld()
   const taken = await proxy.follow()

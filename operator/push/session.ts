@@ -1,6 +1,6 @@
 import type { RawData, WebSocket } from 'ws'
 import { CLOSE, type OperatorFrame, type ProxyFrame, type ProxyMode, parseProxyFrame } from '../../proxy/routing-table/frames.ts'
-import { TABLE_VERSION } from '../../proxy/routing-table/v1.ts'
+import { IGNORABLE_FIELDS, TABLE_VERSION } from '../../proxy/routing-table/v1.ts'
 import type { Held } from './changes.ts'
 import { type EntryId, entryId, type NamedVersion, type View } from './entries.ts'
 import { type Identity, type Refusal, refusalOfMode, type Verdict } from './identity.ts'
@@ -144,7 +144,7 @@ export class Session {
       mode: this.#mode,
       namespace,
       ...(confirmed && { confirmed }),
-      ignorable: [],
+      ignorable: IGNORABLE_FIELDS,
     })
     this.#welcomedEpoch = epoch
     if (this.#phase.name === 'stale') this.#phase = { name: 'greeted' }

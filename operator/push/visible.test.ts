@@ -48,6 +48,30 @@ test('a sidecar sees what its namespace may use, and the endpoints of that', () 
   assert.deepEqual([table.credentials, table.clientKeys, table.tokenIssuers], [[], [], undefined])
 })
 
+test("a sidecar learns of a policy's terms those that may be for it, in their places", () => {
+  const table = makeTable({
+    models: { shared: { ...own, namespace: 'team-b', access: ALL } },
+    policies: { auto: { namespace: 'team-b', access: ALL, targets: ['shared'] } },
+  })
+  const limits = { requestsPerMinute: 60 }
+  const clients = [
+    { match: { names: ['team-a/app'] }, limits },
+    { match: { namespaces: ['team-c'] }, limits },
+    { match: { namespaces: ['team-c', 'team-a'] }, limits },
+    { match: {}, limits },
+  ]
+  const policies = table.policies.map((policy) => ({ ...policy, clients }))
+  const entries = new Map(tableEntries({ ...table, policies }).map((entry) => [entryId(entry.kind, entry.key), { entry }]))
+  const policy = entries.get(entryId('policy', 'team-b/auto'))?.entry ?? assert.fail('there is one')
+  const seenBy = (namespace: string): unknown => {
+    const entry = visibleEntry(policy, entries, { namespace })
+    return entry?.kind === 'policy' ? entry.value.clients : undefined
+  }
+  const nobody = { match: { names: [] } }
+  assert.deepEqual(seenBy('team-a'), [nobody, nobody, { match: { namespaces: ['team-a'] }, limits }, { match: {}, limits }])
+  assert.deepEqual(seenBy('team-d'), [nobody, nobody, nobody, { match: {}, limits }])
+})
+
 test('a rule that loses all its targets stays, and matches what it matched', () => {
   const lines = {
     models: { theirs: { ...own, namespace: 'team-b' } },

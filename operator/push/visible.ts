@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import type { Entry, EntryKind } from '../../proxy/routing-table/entries.ts'
 import { mayUse, splitRef } from '../../proxy/routing-table/index.ts'
-import type { Access, Backend, EndpointSet, Model, Policy, Target } from '../../proxy/routing-table/v1.ts'
+import type { Access, Backend, ClientTerms, EndpointSet, Model, Policy, Target } from '../../proxy/routing-table/v1.ts'
 import { type EntryId, entryId } from './entries.ts'
 
 /** Where sidecars reach backends that need a credential: the gateway adds it, retries and accounts. */
@@ -149,12 +149,22 @@ function visiblePolicy(policy: Policy, entries: Entries, viewer: Viewer): Policy
   if (!sees(policy, viewer)) return undefined
   const isSeen = ({ model: ref }: Target): boolean => shapeOf(modelOf(entries, ref), viewer) !== ''
   const access = ownAccess(policy.access, policy.ref, viewer)
+  const clients = policy.clients?.map((terms) => visibleTerms(terms, viewer))
   const all = policy.rules.every(({ targets, fallback }) => targets.every(isSeen) && fallback.targets.every(isSeen))
-  if (all && access === policy.access) return policy
+  if (all && access === policy.access && (clients ?? []).every((terms, index) => terms === policy.clients?.[index])) return policy
   const rules = policy.rules.map((rule) => ({
     ...rule,
     targets: rule.targets.filter(isSeen),
     fallback: { ...rule.fallback, targets: rule.fallback.targets.filter(isSeen) },
   }))
-  return { ...policy, access, rules }
+  return { ...policy, access, rules, ...(clients !== undefined && { clients }) }
 }
+
+/** A sidecar's client has a namespace and no name. What cannot be for it keeps its place, and says nothing of those it is for. */
+function visibleTerms(terms: ClientTerms, { namespace }: Viewer): ClientTerms {
+  const { names, namespaces } = terms.match
+  if (names !== undefined || namespaces?.includes(namespace) === false) return FOR_NOBODY
+  return namespaces === undefined || namespaces.length === 1 ? terms : { ...terms, match: { namespaces: [namespace] } }
+}
+
+const FOR_NOBODY: ClientTerms = { match: { names: [] } }

@@ -83,7 +83,9 @@ export function parseEntry(
 ): { readonly entry: Entry } | { readonly errors: readonly TableError[] } {
   const first = parseOne(kind, value)
   const parsed =
-    'errors' in first && first.errors.every((error) => isIgnorable(error, ignorable)) ? parseOne(kind, without(value, ignorable)) : first
+    'errors' in first && first.errors.every((error) => isIgnorable(error, ignorable))
+      ? parseOne(kind, without(value, new Set(first.errors.map(({ pointer }) => pointer))))
+      : first
   if ('errors' in parsed) return parsed
   return parsed.entry.key === key
     ? parsed
@@ -103,11 +105,14 @@ function parseOne(kind: EntryKind, value: unknown): { entry: Entry } | { errors:
   return entry === undefined ? { errors: [{ pointer: '', message: 'is empty' }] } : { entry }
 }
 
-function without(value: unknown, ignorable: ReadonlySet<string>): unknown {
-  if (Array.isArray(value)) return value.map((item) => without(item, ignorable))
+function without(value: unknown, pointers: ReadonlySet<string>, at = ''): unknown {
+  if (Array.isArray(value)) return value.map((item, index) => without(item, pointers, `${at}/${index}`))
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(
-    Object.entries(value).flatMap(([name, inner]) => (ignorable.has(name) ? [] : [[name, without(inner, ignorable)]])),
+    Object.entries(value).flatMap(([name, inner]) => {
+      const pointer = `${at}/${name}`
+      return pointers.has(pointer) ? [] : [[name, without(inner, pointers, pointer)]]
+    }),
   )
 }
 

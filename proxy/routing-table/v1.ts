@@ -8,6 +8,12 @@
 
 export const TABLE_VERSION = 1
 
+/**
+ * Of the fields that came after the first tables, those that a reader that does not know them may skip: nobody gets a right, passes a limit or
+ * sees a credential by that. Any other that is not known refuses its entry. Names that stand nowhere else, as readers skip them by name.
+ */
+export const IGNORABLE_FIELDS: readonly string[] = ['pricing', 'outlier', 'interrupt', 'extraRoutes']
+
 export const CAPABILITIES = [
   'chat',
   'completions',

@@ -8,6 +8,7 @@ import { basename, join } from 'node:path'
 import { test } from 'node:test'
 import { parseEntry, TableHash, tableEntries, tableOf } from '../../proxy/routing-table/entries.ts'
 import { isEntryKind, type OperatorFrame, parseOperatorFrame, parseProxyFrame } from '../../proxy/routing-table/frames.ts'
+import { IGNORABLE_FIELDS } from '../../proxy/routing-table/v1.ts'
 
 const FOLDER = join(import.meta.dirname, 'frames')
 const files = globSync('v*/*.json', { cwd: FOLDER }).toSorted()
@@ -45,21 +46,59 @@ test('a frame with a broken field is refused and says where', () => {
   })
 })
 
-function change(): OperatorFrame & { type: 'change' } {
-  const parsed = parseOperatorFrame(read('v1/operator-change.json'))
+function change(file = 'v1/operator-change.json'): OperatorFrame & { type: 'change' } {
+  const parsed = parseOperatorFrame(read(file))
   assert.ok(parsed.kind === 'frame' && parsed.frame.type === 'change')
   return parsed.frame
 }
 
-test('the entries of v1 parse, make a table, and the table gives them back', () => {
-  const entries = change().set.map(({ kind, key, value }) => {
-    assert.ok(isEntryKind(kind))
-    const parsed = parseEntry(kind, key, value)
-    assert.ok('entry' in parsed, JSON.stringify(parsed))
-    return parsed.entry
+for (const file of ['v1/operator-change.json', 'v1/operator-change-limits.json']) {
+  test(`the entries of ${file} parse, make a table, and the table gives them back`, () => {
+    const entries = change(file).set.map(({ kind, key, value }) => {
+      assert.ok(isEntryKind(kind))
+      const parsed = parseEntry(kind, key, value)
+      assert.ok('entry' in parsed, JSON.stringify(parsed))
+      return parsed.entry
+    })
+    assert.deepEqual(tableEntries(tableOf(entries, { epoch: 7, seq: 12 })), entries)
   })
-  assert.deepEqual(tableEntries(tableOf(entries, { epoch: 7, seq: 12 })), entries)
+}
+
+/** Fields of entries that came after the first tables, and what a reader that does not know them does with the entry. */
+const LATER: Readonly<Record<string, 'skips the field' | 'refuses the entry'>> = {
+  // It would pass a limit, or a share of one.
+  limits: 'refuses the entry',
+  quota: 'refuses the entry',
+  clients: 'refuses the entry',
+  // It would send the key with requests that the backend does not understand.
+  dialect: 'refuses the entry',
+  // It knows no cost, and so no limit on one.
+  pricing: 'skips the field',
+  // It offers less, or hides fewer failures.
+  extraRoutes: 'skips the field',
+  interrupt: 'skips the field',
+  outlier: 'skips the field',
+}
+
+test('a later field may be skipped only where that passes no limit', () => {
+  const first = fieldsOf(change().set)
+  const later = fieldsOf(change('v1/operator-change-limits.json').set, (field) => !first.has(field))
+  assert.deepEqual([...later].sort(), Object.keys(LATER).sort())
+  const skipped = Object.entries(LATER).flatMap(([field, what]) => (what === 'skips the field' ? [field] : []))
+  assert.deepEqual([...IGNORABLE_FIELDS].sort(), skipped.sort())
 })
+
+/** Names of all fields within, or, with `only`, of the outermost that it holds for. */
+function fieldsOf(value: unknown, only?: (field: string) => boolean): ReadonlySet<string> {
+  if (Array.isArray(value)) return new Set(value.flatMap((item) => [...fieldsOf(item, only)]))
+  if (typeof value !== 'object' || value === null) return new Set()
+  return new Set(
+    Object.entries(value).flatMap(([field, inner]) => {
+      if (only?.(field) === true) return [field]
+      return [...(only === undefined ? [field] : []), ...fieldsOf(inner, only)]
+    }),
+  )
+}
 
 test('the hash of v1 is the sum of the versions', () => {
   const hash = new TableHash()
@@ -76,6 +115,14 @@ test('an unknown field of an entry refuses it, unless the writer calls it ignora
   const value = { ...sent.value, later: { nested: 1 } }
   assert.deepEqual(parseEntry('endpoints', sent.key, value), { errors: [{ pointer: '/later', message: 'is not known' }] })
   assert.deepEqual(parseEntry('endpoints', sent.key, value, new Set(['later'])), parseEntry('endpoints', sent.key, sent.value))
+  assert.ok('errors' in parseEntry('endpoints', sent.key, { ...value, other: 1 }, new Set(['later'])))
+})
+
+test('a field that is ignorable and known is kept where another is skipped', () => {
+  const sent = change().set.find(({ kind }) => kind === 'endpoints')
+  assert.ok(sent !== undefined && typeof sent.value === 'object')
+  const parsed = parseEntry('endpoints', sent.key, { ...sent.value, later: 1 }, new Set(['later', 'lastResort']))
+  assert.deepEqual(parsed, parseEntry('endpoints', sent.key, sent.value))
 })
 
 test('an entry under a key that is not its own is refused', () => {
