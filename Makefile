@@ -79,6 +79,10 @@ deflake: ## unit tests in ever new orders, until one fails or 20 runs are throug
 	@for i in $$(seq 20); do node --test --test-isolation=none --test-randomize $(STRICT) $(UNIT) > .tools/deflake.log 2>&1 || { cat .tools/deflake.log; exit 1; }; done
 	@rm -f .tools/deflake.log; echo '20 runs passed'
 
+.PHONY: fuzz
+fuzz: ## changed inputs for all that reads outside input; FUZZ_SECONDS (60), FUZZ_SEED, FUZZ_TARGET
+	node test/fuzz/run.ts
+
 .PHONY: bundle
 bundle: ## dist/proxy.mjs and dist/cli.mjs: one file each, for Node alone
 	node scripts/bundle.ts
