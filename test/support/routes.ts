@@ -2,7 +2,7 @@
 export interface RouteSpeech {
   readonly path: string
   request(model: string, stream: boolean): Readonly<Record<string, unknown>>
-  /** A healthy whole answer with these words. */
+  /** A healthy whole answer with these words. A string goes as it is. */
   answer(words: readonly string[], model?: string): unknown
   /** A healthy stream, one text an event: a beginning without content, one event a word, the closing ones. */
   readonly events: (
@@ -139,7 +139,48 @@ const responses: RouteSpeech = {
       .join(''),
 }
 
-export const ROUTES: Readonly<Record<'chat' | 'completions' | 'responses', RouteSpeech>> = { chat, completions, responses }
+const messageOf = (words: readonly string[], model: string, stopReason: string | null, outputTokens: number): Json => ({
+  id: 'msg_1',
+  type: 'message',
+  role: 'assistant',
+  model,
+  content: words.length === 0 ? [] : [{ type: 'text', text: words.join('') }],
+  stop_reason: stopReason,
+  stop_sequence: null,
+  usage: { input_tokens: 7, output_tokens: outputTokens },
+})
+
+const messages: RouteSpeech = {
+  path: '/v1/messages',
+  request: (model, stream) => ({ model, stream, max_tokens: 1000, messages: [{ role: 'user', content: 'Say the words.' }] }),
+  answer: (words, model = 'm') => messageOf(words, model, 'end_turn', words.length),
+  events: (words, model = 'm') => ({
+    begin: [
+      named({ type: 'message_start', message: messageOf([], model, null, 1) }),
+      named({ type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } }),
+    ],
+    words: words.map((text) => named({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text } })),
+    finish: [
+      named({ type: 'content_block_stop', index: 0 }),
+      named({ type: 'message_delta', delta: { stop_reason: 'end_turn', stop_sequence: null }, usage: { output_tokens: words.length } }),
+    ],
+    sentinel: [named({ type: 'message_stop' })],
+  }),
+  textOfAnswer: (body) => textAt(jsonOf(body), 'content.0.text'),
+  textOfEvents: (body) =>
+    eventsOf(body)
+      .filter((event) => event['type'] === 'content_block_delta')
+      .map((event) => textAt(event, 'delta.text'))
+      .join(''),
+}
+
+/** The routes that stream. */
+export const ROUTES: Readonly<Record<'chat' | 'completions' | 'responses' | 'messages', RouteSpeech>> = {
+  chat,
+  completions,
+  responses,
+  messages,
+}
 
 /** All events of a healthy stream in order. */
 export function streamOf(route: RouteSpeech, words: readonly string[], model?: string): string[] {

@@ -21,6 +21,8 @@ export const send = (text: string): Step => ({ do: 'send', text })
 export const chunk = (text: string): Step => ({ do: 'chunk', text })
 export const wait = (gate: string): Step => ({ do: 'wait', gate })
 export const pause = (ms: number): Step => ({ do: 'pause', ms })
+/** One way for requests whose body holds `body`, another for the rest. */
+export const either = (body: string, yes: Answer, no: Answer): Answer => [{ do: 'if', body, yes, no }]
 export const END: Step = { do: 'end' }
 export const CLOSE: Step = { do: 'close' }
 export const RESET: Step = { do: 'reset' }

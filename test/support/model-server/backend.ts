@@ -61,7 +61,8 @@ export class Backend {
   async #serve(socket: Socket, closed: Promise<void>, connection: number, request: Received): Promise<void> {
     if (request.method === 'GET') return void socket.write(NOT_HERE)
     const id = ++this.#requests
-    const answer = this.#answers[Math.min(this.#served++, this.#answers.length - 1)] ?? []
+    const scripted = this.#answers[Math.min(this.#served++, this.#answers.length - 1)] ?? []
+    const answer = scripted.flatMap((step) => branchOf(step, request.body))
     const about = { name: this.#name, id }
     const before = socket.bytesWritten
     this.#tell({ kind: 'request', ...about, atMs: Date.now(), connection, ...request })
@@ -103,12 +104,19 @@ export class Backend {
         return
       case 'hang':
         return closed
+      case 'if': // has been replaced by one of its branches
+        return
     }
   }
 }
 
 /** To probes: they are no part of a script, and are not told. An engine of this kind counts as ready. */
 const NOT_HERE = 'HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n'
+
+const branchOf = (step: Step, body: string): readonly Step[] => {
+  if (step.do !== 'if') return [step]
+  return body.includes(step.body) ? step.yes : step.no
+}
 
 const endsItself = (step: Step | undefined): boolean => step?.do === 'close' || step?.do === 'reset'
 

@@ -18,6 +18,8 @@ export type Step =
   | { readonly do: 'reset' }
   /** Nothing more, until the other side leaves. */
   | { readonly do: 'hang' }
+  /** What is done depends on whether the request's body holds this text. */
+  | { readonly do: 'if'; readonly body: string; readonly yes: readonly Step[]; readonly no: readonly Step[] }
 
 export type Answer = readonly Step[]
 
