@@ -1,5 +1,6 @@
 /** The routing table of a benchmark: 50 models, one endpoint each, one client key. PURE. */
-import type { Backend, Model, RoutingTable } from '../../proxy/routing-table/v1.ts'
+import type { Model, RoutingTable } from '../../proxy/routing-table/v1.ts'
+import { plainBackend, plainModel } from '../support/table-defaults.ts'
 import { LOAD_NAMES, LOADS, type LoadName } from './loads.ts'
 
 const MODELS = 50
@@ -27,33 +28,6 @@ export function benchTable(originOf: (load: LoadName) => string, keySha256: stri
   }
 }
 
-const model = (name: string): Model => ({
-  ref: `bench/${name}`,
-  generation: 1,
-  names: [name],
-  aliases: [],
-  visibility: 'Public',
-  access: { from: 'Same' },
-  weight: 1,
-  priority: 0,
-  loadBalancing: 'PowerOfTwo',
-  retry: {},
-  passthrough: { enabled: false, forwardAuth: false },
-  backends: [BACKEND],
-})
+const model = (name: string): Model => plainModel(`bench/${name}`, { backends: [BACKEND] })
 
-const BACKEND: Backend = {
-  name: 'mock',
-  weight: 1,
-  priority: 0,
-  engine: 'Generic',
-  upstreamModel: 'm',
-  capabilities: ['chat'],
-  contextWindowTokens: 131_072,
-  health: {},
-  signals: {},
-  timeouts: {},
-  headers: [],
-  probed: true,
-  simulated: false,
-}
+const BACKEND = plainBackend('mock', 'm', { capabilities: ['chat'], contextWindowTokens: 131_072, probed: true })

@@ -4,14 +4,17 @@ import {
   type Access,
   type Backend,
   type ClientKey,
+  type ClientTerms,
   type Credential,
   FALLBACK_CLASSES,
   type Fallback,
+  type Interrupt,
   type Model,
   type Policy,
   type PolicyRule,
   type RoutingTable,
 } from '../../proxy/routing-table/v1.ts'
+import { plainBackend, plainModel } from './table-defaults.ts'
 
 export interface BackendLines extends Partial<Omit<Backend, 'auth'>> {
   /** "http://127.0.0.1:PORT", or several. */
@@ -33,7 +36,8 @@ export interface PolicyLines extends Partial<Omit<PolicyRule, 'targets' | 'fallb
   /** Name, or name and weight. */
   readonly targets: readonly (string | readonly [string, number])[]
   /** Absent: off. */
-  readonly fallback?: { readonly when?: Fallback['when']; readonly targets?: readonly string[] }
+  readonly fallback?: { readonly when?: Fallback['when']; readonly targets?: readonly string[]; readonly interrupt?: Interrupt }
+  readonly clients?: readonly ClientTerms[]
 }
 
 export interface KeyLines {
@@ -77,21 +81,7 @@ function modelParts(
 ): Pick<RoutingTable, 'endpointSets' | 'credentials'> & { model: Model } {
   const ref = `${namespace}/${name}`
   const made = backends.map((lines, index) => backendParts(ref, name, index, lines))
-  const model: Model = {
-    ref,
-    generation: 1,
-    names: [name],
-    aliases: [],
-    visibility: 'Public',
-    access: SAME,
-    weight: 1,
-    priority: 0,
-    loadBalancing: 'PowerOfTwo',
-    retry: {},
-    passthrough: { enabled: false, forwardAuth: false },
-    ...given,
-    backends: made.map(({ backend }) => backend),
-  }
+  const model = plainModel(ref, { ...given, backends: made.map(({ backend }) => backend) })
   return { model, endpointSets: made.map(({ endpointSet }) => endpointSet), credentials: made.flatMap(({ credentials }) => credentials) }
 }
 
@@ -103,21 +93,10 @@ function backendParts(
 ): { backend: Backend; endpointSet: RoutingTable['endpointSets'][number]; credentials: Credential[] } {
   const { url, basePath = '/v1', keys = [], auth = { header: 'authorization', scheme: 'Bearer' }, name = `b${index}`, ...given } = lines
   const credentials = keys.map((value, at) => ({ id: `${ref}/${name}/${at}`, value }))
-  const backend: Backend = {
-    name,
-    weight: 1,
-    priority: 0,
-    engine: 'Generic',
-    upstreamModel: model,
-    health: {},
-    signals: {},
-    timeouts: {},
-    headers: [],
-    probed: false,
-    simulated: false,
+  const backend = plainBackend(name, model, {
     ...given,
     ...(credentials.length > 0 && { auth: { ...auth, credentials: credentials.map(({ id }) => id) } }),
-  }
+  })
   const urls = typeof url === 'string' ? [url] : url
   const endpoints = urls.map((origin) => ({ id: idOf(`${ref} ${name} ${origin}`), origin, basePath }))
   return { backend, endpointSet: { model: ref, backend: name, endpoints }, credentials }
@@ -126,7 +105,7 @@ function backendParts(
 /** Opaque and stable, as translate makes them. */
 export const idOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 10)
 
-function policyOf(name: string, { namespace = 'default', access = SAME, targets, fallback, ...rule }: PolicyLines): Policy {
+function policyOf(name: string, { namespace = 'default', access = SAME, targets, fallback, clients, ...rule }: PolicyLines): Policy {
   const ref = (model: string): string => (model.includes('/') ? model : `${namespace}/${model}`)
   const weighted = targets.map((target) =>
     typeof target === 'string' ? { model: ref(target), weight: 1 } : { model: ref(target[0]), weight: target[1] },
@@ -138,7 +117,12 @@ function policyOf(name: string, { namespace = 'default', access = SAME, targets,
     strategy: 'WeightedRandom',
     ...rule,
     targets: weighted,
-    fallback: { enabled: fallback !== undefined, when: fallback?.when ?? ALL_BUT_CONTENT, targets: chain },
+    fallback: {
+      enabled: fallback !== undefined,
+      when: fallback?.when ?? ALL_BUT_CONTENT,
+      targets: chain,
+      ...(fallback?.interrupt !== undefined && { interrupt: fallback.interrupt }),
+    },
   }
   return { ref: `${namespace}/${name}`, generation: 1, names: [name], access, rules: [only] }
 }
