@@ -1,6 +1,7 @@
 import type { Strategy } from '../routing-table/v1.ts'
 import type { CursorStep } from './decision.ts'
 import { byWeight } from './dice.ts'
+import { candidateHeadroom, spill } from './headroom.ts'
 import type { Candidate, Input } from './input.ts'
 import { loadOf } from './load.ts'
 import { smoothNext } from './smooth.ts'
@@ -21,15 +22,26 @@ interface Question {
 
 const NO_STEPS: readonly CursorStep[] = []
 
-/** One target of those left, by the rule's strategy. A weight of 0 takes part only when every weight left is 0. */
+/**
+ * One target of those left, by the rule's strategy. A weight of 0 takes part only when every weight left is 0. Where the upstreams of a
+ * target have used most of their quota its weight falls with what is left.
+ */
 export function chooseTarget(question: Question): Choice | undefined {
-  const { candidates } = question
+  const { candidates, input } = question
   const [only] = candidates
   if (only === undefined) return undefined
   if (candidates.length === 1 && question.strategy !== 'WeightedRoundRobin')
     return { candidate: only, why: 'only target left', steps: NO_STEPS }
-  return CHOOSERS[question.strategy]({ ...question, candidates: withWeight(candidates) })
+  const weighed = withWeight(candidates)
+  const headrooms = weighed.map((candidate) => candidateHeadroom(candidate, input))
+  if (headrooms.every((one) => one >= 1)) return CHOOSERS[question.strategy]({ ...question, candidates: weighed })
+  const shifted = weighed.map((candidate, at) => ({ ...candidate, weight: round(candidate.weight * (headrooms[at] ?? 1)) }))
+  const open = shifted.filter(({ weight }) => weight > 0)
+  const choice = CHOOSERS[question.strategy]({ ...question, candidates: open.length > 0 ? open : weighed })
+  return choice && { ...choice, why: `${choice.why} (quotas shift)` }
 }
+
+const round = (weight: number): number => Math.round(weight * 1000) / 1000
 
 function withWeight(candidates: readonly Candidate[]): readonly Candidate[] {
   const weighted = candidates.filter(({ weight }) => weight > 0)
@@ -39,13 +51,12 @@ function withWeight(candidates: readonly Candidate[]): readonly Candidate[] {
 const CHOOSERS: Record<Strategy, (question: Question) => Choice | undefined> = {
   WeightedRandom: ({ candidates, roll }) => weighted(candidates, roll, 'weight'),
   WeightedRoundRobin: roundRobin,
-  Priority: ({ candidates, roll }) => {
-    const first = Math.min(...candidates.map(({ model }) => model.entry.priority))
-    return weighted(
-      candidates.filter(({ model }) => model.entry.priority === first),
-      roll,
-      `priority ${first}`,
-    )
+  Priority: ({ candidates, input, roll }) => {
+    const priorities = [...new Set(candidates.map(({ model }) => model.entry.priority))].sort((a, b) => a - b)
+    const inOrder = priorities.map((priority) => candidates.filter(({ model }) => model.entry.priority === priority))
+    const best = (group: readonly Candidate[]): number => Math.max(...group.map((candidate) => candidateHeadroom(candidate, input)))
+    const group = spill(inOrder, best, roll) ?? candidates
+    return weighted(group, roll, `priority ${group[0]?.model.entry.priority}`)
   },
   LeastLoad: leastLoad,
 }
@@ -53,7 +64,7 @@ const CHOOSERS: Record<Strategy, (question: Question) => Choice | undefined> = {
 function weighted(candidates: readonly Candidate[], roll: () => number, why: string): Choice | undefined {
   const candidate = byWeight(candidates, ({ weight }) => weight, roll())
   if (candidate === undefined) return undefined
-  const total = candidates.reduce((sum, { weight }) => sum + weight, 0)
+  const total = round(candidates.reduce((sum, { weight }) => sum + weight, 0))
   return { candidate, why: `${why} ${candidate.weight}/${total}`, steps: NO_STEPS }
 }
 
@@ -62,7 +73,7 @@ function roundRobin({ candidates, key, input }: Question): Choice | undefined {
   const chosen = smoothNext(members, input.live.cursor(key))
   const candidate = candidates.find(({ model }) => model.entry.ref === chosen?.id)
   if (candidate === undefined) return undefined
-  const total = members.reduce((sum, { weight }) => sum + weight, 0)
+  const total = round(members.reduce((sum, { weight }) => sum + weight, 0))
   return { candidate, why: `round robin ${candidate.weight}/${total}`, steps: [{ key, chosen: candidate.model.entry.ref, members }] }
 }
 

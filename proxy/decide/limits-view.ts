@@ -1,6 +1,13 @@
 import type { CompiledEndpoint, CompiledPolicy } from '../routing-table/compiled.ts'
 import type { ClientLimits, ModelLimits, Ref } from '../routing-table/v1.ts'
-import type { Facts } from './input.ts'
+
+/** As much of a request's facts as limits need to know. */
+export interface LimitedRequest {
+  readonly route: string
+  readonly promptTokens: number
+  readonly maxOutputTokens: number | undefined
+  readonly client: { readonly name: string | undefined; readonly namespace: string }
+}
 
 /** A limit that has no room for a request now. */
 export interface Shortage {
@@ -20,9 +27,9 @@ export interface Shortage {
 /** Read-only view of limits and quotas; their owner books, decide never does. */
 export interface LimitsView {
   /** Undefined = the model's own limits have room. */
-  modelShortage(model: Ref, facts: Facts, nowMs: number): Shortage | undefined
+  modelShortage(model: Ref, request: LimitedRequest, nowMs: number): Shortage | undefined
   /** Of all limits of the policy that match the client the one that takes longest to have room. */
-  clientShortage(policy: CompiledPolicy, facts: Facts, nowMs: number): Shortage | undefined
+  clientShortage(policy: CompiledPolicy, request: LimitedRequest, nowMs: number): Shortage | undefined
   /** 0 to 1: the part of its share an endpoint should still get, by what its upstream's quota has left. 0 = parked until the reset. */
   headroom(endpoint: CompiledEndpoint, nowMs: number): number
   /** 0 to 100: how much of its upstream's quota is used, as far as known. */

@@ -1,12 +1,19 @@
-import type { Decision } from '../decide/decision.ts'
+import type { Refusal } from '../decide/decision.ts'
 import type { ApiError } from '../errors.ts'
 import { type Failure, failureLabel } from './failure.ts'
 import type { Run, Sent } from './run.ts'
 
+/** A longer wait is told, but no client library should sleep through it. */
+const MAX_WORTH_WAITING_MS = 60_000
+
 /** A decision's refusal as the client reads it. */
-export function refused(decision: Extract<Decision, { kind: 'refuse' }>): ApiError {
-  const { code, message, param, retryAfterMs } = decision
-  return { code, message, ...(param !== undefined && { param }), ...(retryAfterMs !== undefined && { retryAfterMs, shouldRetry: true }) }
+export function refused({ code, message, param, retryAfterMs }: Refusal): ApiError {
+  return {
+    code,
+    message,
+    ...(param !== undefined && { param }),
+    ...(retryAfterMs !== undefined && { retryAfterMs, shouldRetry: retryAfterMs <= MAX_WORTH_WAITING_MS }),
+  }
 }
 
 /** The first cause, not the last fallback's complaint. */

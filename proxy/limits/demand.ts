@@ -1,4 +1,4 @@
-import type { Facts } from '../decide/input.ts'
+import type { LimitedRequest } from '../decide/limits-view.ts'
 
 /** What a request will use, estimated before it is sent. */
 export interface Demand {
@@ -15,7 +15,7 @@ const UNKNOWN_OUTPUT_TOKENS = 1000
 /** Routes whose answers are generated token by token; others answer with none. */
 const GENERATES: ReadonlySet<string> = new Set(['chat', 'completions', 'responses', 'messages'])
 
-export function demandOf({ route, promptTokens, maxOutputTokens }: Facts, p95OutputTokens: number | undefined): Demand {
+export function demandOf({ route, promptTokens, maxOutputTokens }: LimitedRequest, p95OutputTokens: number | undefined): Demand {
   const inputTokens = Math.ceil(promptTokens * INPUT_ROOM)
   const usual = p95OutputTokens ?? maxOutputTokens ?? UNKNOWN_OUTPUT_TOKENS
   const outputTokens = GENERATES.has(route) ? Math.ceil(Math.min(maxOutputTokens ?? usual, usual)) : 0

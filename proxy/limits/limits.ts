@@ -5,8 +5,7 @@
  *
  * Whoever books must do so in the turn of the event loop in which decide found room: between the two nobody else may book.
  */
-import type { Facts } from '../decide/input.ts'
-import type { LimitsView, Shortage } from '../decide/limits-view.ts'
+import type { LimitedRequest, LimitsView, Shortage } from '../decide/limits-view.ts'
 import type { CompiledEndpoint, CompiledModel, CompiledPolicy, CompiledTable } from '../routing-table/compiled.ts'
 import type { Ref } from '../routing-table/v1.ts'
 import { Account, type Opened } from './account.ts'
@@ -61,11 +60,11 @@ export class Limits implements LimitsView {
     this.#models.set(entry.ref, { entry, account })
   }
 
-  modelShortage(model: Ref, facts: Facts, nowMs: number): Shortage | undefined {
+  modelShortage(model: Ref, facts: LimitedRequest, nowMs: number): Shortage | undefined {
     return shortageOf(this.#models.get(model)?.account, facts, nowMs)
   }
 
-  clientShortage(policy: CompiledPolicy, facts: Facts, nowMs: number): Shortage | undefined {
+  clientShortage(policy: CompiledPolicy, facts: LimitedRequest, nowMs: number): Shortage | undefined {
     return shortageOf(this.#clients.of(policy, facts.client), facts, nowMs)
   }
 
@@ -78,7 +77,7 @@ export class Limits implements LimitsView {
   }
 
   /** The client's limits under the policy, maxConcurrent included: once a request, before its first attempt. */
-  admit({ policy, facts }: { policy: CompiledPolicy | undefined; facts: Facts }, nowMs: number): Booking {
+  admit({ policy, facts }: { policy: CompiledPolicy | undefined; facts: LimitedRequest }, nowMs: number): Booking {
     const account = this.#clients.of(policy, facts.client)
     if (account?.limited !== true) return NOTHING
     const opened = account.open(demandOf(facts, account.p95OutputTokens), nowMs)
@@ -89,7 +88,7 @@ export class Limits implements LimitsView {
 
   /** The serving model's own limits, and the upstream's quota of this backend and credential: once an attempt. */
   book(
-    { endpoint, credential, facts }: { endpoint: CompiledEndpoint; credential: string | undefined; facts: Facts },
+    { endpoint, credential, facts }: { endpoint: CompiledEndpoint; credential: string | undefined; facts: LimitedRequest },
     nowMs: number,
   ): Booking {
     const account = this.#models.get(endpoint.model)?.account
@@ -144,7 +143,7 @@ export class Limits implements LimitsView {
   }
 
   /** `x-ratelimit-*` of the strictest limit of ours that applies, name after name; empty = none applies. */
-  headers({ model, policy, facts }: { model: Ref; policy: CompiledPolicy | undefined; facts: Facts }, nowMs: number): string[] {
+  headers({ model, policy, facts }: { model: Ref; policy: CompiledPolicy | undefined; facts: LimitedRequest }, nowMs: number): string[] {
     const own = this.#models.get(model)?.account.meters ?? []
     const clients = this.#clients.of(policy, facts.client)?.meters ?? []
     return own.length + clients.length === 0 ? [] : rateHeaders([...own, ...clients], nowMs)
@@ -179,7 +178,7 @@ export class Limits implements LimitsView {
   }
 }
 
-const shortageOf = (account: Account | undefined, facts: Facts, nowMs: number): Shortage | undefined =>
+const shortageOf = (account: Account | undefined, facts: LimitedRequest, nowMs: number): Shortage | undefined =>
   account?.limited === true ? account.shortage(demandOf(facts, account.p95OutputTokens), nowMs) : undefined
 
 /** A request that failed used none as far as anybody counts. */

@@ -4,6 +4,7 @@ import { chooseTarget } from '../choose-target.ts'
 import { type Rule, refuse } from '../decision.ts'
 import { rolls } from '../dice.ts'
 import type { Facts } from '../input.ts'
+import { refuseFor } from './within-quota.ts'
 
 /** Of the lowest tier left, the strategy chooses the target; then the model's own balancing chooses the endpoint. */
 export const strategyChooses: Rule = (ctx, input) => {
@@ -18,6 +19,7 @@ export const strategyChooses: Rule = (ctx, input) => {
     roll,
   })
   if (target === undefined) return refuse(ctx, 'no_available_target', `No endpoint of "${input.facts.asked}" can take requests.`)
+  if (target.candidate.short !== undefined) return refuseFor(ctx, target.candidate.short, input)
   const picked = chooseEndpoint(target.candidate, input, roll)
   const { candidate } = target
   return {
