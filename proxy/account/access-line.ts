@@ -60,7 +60,7 @@ const sentPart = (ending: Ending | undefined): string =>
 
 const attemptPart = (attempt: AttemptRecord): string =>
   `{"model":${text(attempt.model)},"backend":${text(attempt.backend)},"endpoint":${text(attempt.endpoint)},"outcome":"${attemptWord(attempt)}"` +
-  `,"duration_ms":${number(attempt.durationMs)},"cause":${text(attempt.cause === undefined ? undefined : plainCause(attempt.cause))}}`
+  `${attempt.continuation === undefined ? '' : `,"continuation":"${attempt.continuation}"`},"duration_ms":${number(attempt.durationMs)},"cause":${text(attempt.cause === undefined ? undefined : plainCause(attempt.cause))}}`
 
 const lostPart = ({ model, lost }: Candidate): string => `{"model":${text(model.entry.ref)},"why":${text(plainCause(lost ?? ''))}}`
 

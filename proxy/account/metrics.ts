@@ -15,7 +15,7 @@ import { registerLiveMetrics, type Sources } from './live-metrics.ts'
 import { registerProcessMetrics } from './process-metrics.ts'
 import { type PushSources, registerPushMetrics } from './push-metrics.ts'
 import { ReadCounter } from './readings.ts'
-import { attemptWord, outcomeOf, policyRuleOf, ruleOf } from './settled.ts'
+import { attemptWord, continuationResult, outcomeOf, policyRuleOf, ruleOf } from './settled.ts'
 
 const wallClock = (): number => performance.timeOrigin + performance.now()
 
@@ -70,8 +70,14 @@ export class Metrics {
   readonly #attempts = new CounterCells({
     ...this.#shared,
     name: 'llama_swap_attempts_total',
-    help: 'Attempts; outcome is "answered", "gone" (the client left) or an error_type.',
+    help: 'Attempts; outcome is "answered", "gone" (the client left), "diverged" (a replay that differs) or an error_type.',
     labelNames: ['model', 'backend', 'outcome'],
+  })
+  readonly #continuations = new CounterCells({
+    ...this.#shared,
+    name: 'llama_swap_continuations_total',
+    help: 'Attempts that went on with a stream that had broken; method is "prefix" or "replay", result is "answered", "diverged", "failed" or "gone".',
+    labelNames: ['model', 'method', 'result'],
   })
   readonly #decisions = new CounterCells({
     ...this.#shared,
@@ -125,6 +131,7 @@ export class Metrics {
     for (const attempt of ending.attempts) {
       this.#attempts.add([attempt.model, attempt.backend, attemptWord(attempt)])
       this.#decisions.add([rule, attempt.model, before === undefined ? 'send' : before === attempt.model ? 'retry' : 'fallback'])
+      if (attempt.continuation !== undefined) this.#continuations.add([attempt.model, attempt.continuation, continuationResult(attempt)])
       before = attempt.model
     }
     if (ending.kind === 'failed' && ending.refused !== undefined) this.#decisions.add([rule, NO_MODEL, 'refuse'])
@@ -137,7 +144,8 @@ export class Metrics {
     if (result === 'refused') return
     const { models } = this.#table()
     const isKnown = (model: string): boolean => models.has(model) || model === NO_MODEL || model === ''
-    for (const metric of [this.#requests, this.#durations, this.#attempts, this.#decisions, this.#malformed]) metric.tidy('model', isKnown)
+    for (const metric of [this.#requests, this.#durations, this.#attempts, this.#decisions, this.#continuations, this.#malformed])
+      metric.tidy('model', isKnown)
     this.#genAi.tidy(isKnown)
   }
 

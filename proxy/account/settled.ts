@@ -34,6 +34,10 @@ export function policyRuleOf({ ending, facts }: RequestRecord, table: () => Comp
 export const attemptWord = ({ outcome, label }: AttemptRecord): string =>
   outcome === 'answered' || outcome === 'gone' || outcome === 'diverged' ? outcome : (label ?? CLASS_LABELS[outcome])
 
+/** How an attempt ended that went on with a broken stream. */
+export const continuationResult = ({ outcome }: AttemptRecord): string =>
+  outcome === 'answered' || outcome === 'gone' || outcome === 'diverged' ? outcome : 'failed'
+
 /**
  * A failure's cause without the upstream's own sentence, which may quote the prompt or part of a key: of "HTTP 400 code sentence" only
  * status and code are left. Causes of the connection and our own stay whole.
