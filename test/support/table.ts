@@ -124,7 +124,7 @@ function policyOf(name: string, { namespace = 'default', access = SAME, targets,
       ...(fallback?.interrupt !== undefined && { interrupt: fallback.interrupt }),
     },
   }
-  return { ref: `${namespace}/${name}`, generation: 1, names: [name], access, rules: [only] }
+  return { ref: `${namespace}/${name}`, generation: 1, names: [name], access, rules: [only], ...(clients !== undefined && { clients }) }
 }
 
 function keyOf({ key, client, expiresAtMs }: KeyLines): ClientKey {
