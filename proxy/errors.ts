@@ -284,7 +284,7 @@ const ANTHROPIC_TYPES: Readonly<Record<number, string>> = {
 }
 
 /** `{"type":"error","error":{type,message,details},"request_id"}`; our code is `error.details.error_code`, where Anthropic has its own. */
-export function anthropicEnvelope(error: ApiError, requestId: string | null): string {
+export function anthropicEnvelope(error: ApiError, requestId: string): string {
   const status = statusIn('anthropic', error)
   const type = ANTHROPIC_TYPES[status] ?? (status < 500 ? 'invalid_request_error' : 'api_error')
   const body = { type, message: error.message, details: { error_code: error.code } }

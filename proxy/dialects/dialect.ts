@@ -4,7 +4,8 @@
  */
 import type { Route } from '../decide/input.ts'
 import type { ApiError } from '../errors.ts'
-import type { Capability, Engine } from '../routing-table/v1.ts'
+import type { Capability, Engine, ExtraRoute } from '../routing-table/v1.ts'
+import type { Continuing } from './continuation.ts'
 
 export type Json = Readonly<Record<string, unknown>>
 
@@ -28,23 +29,36 @@ export interface EventMeaning {
   readonly usage: Usage | undefined
   /** The upstream's own error object. */
   readonly error: Json | undefined
+  /** Of a usage that a stream tells in parts; what comes later holds. */
+  readonly usagePart?: Partial<Usage> | undefined
+  /** It is this route's sentinel. (`[DONE]` is one on every route.) */
+  readonly isSentinel?: boolean
 }
 
 export interface RequestFacts {
   readonly needs: readonly Capability[]
   /** Length of the prompt's text in UTF-16 units, images and audio left out. */
   readonly promptCharacters: number
+  /** Where another field than `stream` asks for one. */
+  readonly stream?: boolean
 }
 
 export interface Dialect {
   readonly route: Route
   readonly path: string
-  readonly capability: Capability
+  /** Absent = POST. */
+  readonly method?: ExtraRoute['method']
+  /** How a request may be written; absent = as JSON only. */
+  readonly bodies?: 'form' | 'either'
+  /** Undefined = no word of the resource is about this route. */
+  readonly capability: Capability | undefined
   readonly streams: boolean
   /** Upstream usage must be asked for by `stream_options.include_usage`. */
   readonly usageByOption: boolean
   /** The last event of a whole stream, or undefined where the route has none. */
   readonly sentinel: string | undefined
+  /** What keeps an idle stream alive; absent = an SSE comment. */
+  readonly keepAlive?: string
   /** Fields that limit the output, strictest meaning first. */
   readonly outputTokenFields: readonly string[]
   /** The field to insert where the request has none. */
@@ -53,8 +67,12 @@ export interface Dialect {
   /** `event` is the event's name, '' if it has none. */
   readEvent(data: Json, event: string): EventMeaning
   readUsage(answer: Json): Usage | undefined
+  /** Whether an answer of this content type passes as it comes; absent = an answer is a JSON object, held until it is whole. */
+  passes?(contentType: string): boolean
   /** The error as one SSE event, with its closing blank line. */
-  errorEvent(error: ApiError): string
+  errorEvent(error: ApiError, requestId?: string): string
+  /** Absent: a stream of this route that breaks cannot be gone on with elsewhere. */
+  readonly continuing?: Continuing
 }
 
 export const isJson = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -62,11 +62,11 @@ test('cached tokens, counted apart by Anthropic, are inside ours', () => {
 })
 
 test('an error in a stream is a named event in the shape of Anthropic', () => {
-  const text = messages.errorEvent({ code: 'upstream_stream_interrupted', message: 'It broke.' })
+  const text = messages.errorEvent({ code: 'upstream_stream_interrupted', message: 'It broke.' }, 'r1')
   assert.match(text, /^event: error\ndata: [^\n]+\n\n$/)
   assert.deepEqual(JSON.parse(text.slice(text.indexOf('{'))), {
     type: 'error',
     error: { type: 'api_error', message: 'It broke.', details: { error_code: 'upstream_stream_interrupted' } },
-    request_id: null,
+    request_id: 'r1',
   })
 })

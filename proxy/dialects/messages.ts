@@ -62,7 +62,7 @@ export const messages: Dialect = {
     const usage = messagesUsage(answer['usage'])
     return usage && { inputTokens: 0, outputTokens: 0, cachedInputTokens: 0, ...usage }
   },
-  errorEvent: (error) => `event: error\ndata: ${anthropicEnvelope(error, null)}\n\n`,
+  errorEvent: (error, requestId = '') => `event: error\ndata: ${anthropicEnvelope(error, requestId)}\n\n`,
 }
 
 /** `POST /v1/messages/count_tokens`: never streams. An engine without it says so, which says nothing of what else it can do. */

@@ -1,7 +1,9 @@
 import type { ApiError, Code } from '../errors.ts'
 import type { Capability, Engine } from '../routing-table/v1.ts'
-import { type Dialect, isJson, type Json } from './dialect.ts'
+import type { PrefixBody } from './continuation.ts'
+import { type Dialect, isJson, type Json, type RequestFacts } from './dialect.ts'
 import { estimateTokens } from './estimate.ts'
+import type { FormField } from './form.ts'
 import { bytewise, type Field, scanObject } from './json-scan.ts'
 import { type Edit, splice } from './splice.ts'
 
@@ -24,7 +26,29 @@ export interface RequestBody {
   readonly fields: ReadonlyMap<string, Field>
   /** Behind it a new field is inserted. */
   readonly lastField: Field | undefined
+  /** Absent = JSON; empty = there is no body. */
+  readonly contentType?: string
+  /** Of the request's address, to be sent on; a `model` in it is the request's. */
+  readonly query?: string
 }
+
+/** A request that is no JSON: its model is a part of the form, or stands in the query. */
+export function plainRequest(
+  dialect: Dialect,
+  given: Pick<RequestBody, 'bytes' | 'model'> & { fields?: ReadonlyMap<string, FormField>; contentType: string; query?: string },
+): { body: RequestBody } | { error: ApiError } {
+  const { fields = new Map<string, FormField>(), model } = given
+  if (model === '') return bad('invalid_value', MODEL_WANTED, 'model')
+  const stream = fields.get('stream')?.value.toLowerCase() ?? 'false'
+  if (!STREAM_WORDS.includes(stream)) return bad('invalid_value', '"stream" must be true or false.', 'stream')
+  const { needs } = dialect.readRequest({})
+  const isStream = dialect.streams && (stream === 'true' || stream === '1')
+  return { body: { ...NOTHING_ASKED, ...given, needs, fields, stream: isStream } }
+}
+
+const MODEL_WANTED = '"model" must be a model\'s name; "auto" lets the server choose.'
+const STREAM_WORDS: readonly string[] = ['true', 'false', '1', '0', '']
+const NOTHING_ASKED = { usageAsked: false, maxOutputTokens: undefined, promptTokens: 0, lastField: undefined } as const
 
 const bad = (code: Code, message: string, param?: string): { error: ApiError } => ({
   error: { code, message, ...(param !== undefined && { param }) },
@@ -68,8 +92,7 @@ interface Read {
 function readFields({ bytes, fields, parsed, characters, dialect, last }: Read): { body: RequestBody } | { error: ApiError } {
   const value = (key: string): unknown => (parsed === undefined ? smallValue(bytes, fields.get(key)) : parsed[key])
   const model = value('model')
-  if (typeof model !== 'string' || model === '')
-    return bad('invalid_value', '"model" must be a model\'s name; "auto" lets the server choose.', 'model')
+  if (typeof model !== 'string' || model === '') return bad('invalid_value', MODEL_WANTED, 'model')
   const stream = value('stream') ?? false
   if (typeof stream !== 'boolean') return bad('invalid_value', '"stream" must be true or false.', 'stream')
   const options = value('stream_options') ?? {}
@@ -88,7 +111,7 @@ function readFields({ bytes, fields, parsed, characters, dialect, last }: Read):
     body: {
       bytes,
       model,
-      stream: dialect.streams && stream,
+      stream: dialect.streams && (facts.stream ?? stream),
       usageAsked: options['include_usage'] === true,
       maxOutputTokens: limits.length === 0 ? undefined : Math.min(...limits),
       needs: facts.needs,
@@ -110,13 +133,16 @@ function smallValue(bytes: Uint8Array, field: Field | undefined): unknown {
   }
 }
 
+/** How a part that is an image is marked on the routes that have some. */
+const IMAGES = ['"image_url"', '"input_image"', '"type":"image"', '"type": "image"']
+
 /** Of a large body only what a search can tell: the route's capability, images, and a size that leaves embedded files out. */
-function scannedFacts(bytes: Uint8Array, dialect: Dialect): { needs: readonly Capability[]; promptCharacters: number } {
+function scannedFacts(bytes: Uint8Array, dialect: Dialect): RequestFacts {
   const has = (word: string): boolean => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes(word)
-  const vision = has('"image_url"') || has('"input_image"')
+  const vision = IMAGES.some(has)
   const audio = has('"input_audio"')
   const needs: Capability[] = [
-    dialect.capability,
+    ...(dialect.capability === undefined ? [] : [dialect.capability]),
     ...(vision ? (['vision'] as const) : []),
     ...(audio ? (['audio'] as const) : []),
     ...(has('"tools"') ? (['tools'] as const) : []),
@@ -124,17 +150,24 @@ function scannedFacts(bytes: Uint8Array, dialect: Dialect): { needs: readonly Ca
   return { needs, promptCharacters: vision || audio ? 0 : bytes.length }
 }
 
-/** What this attempt changes in the body: `model`, `stream_options` and the output-token field; every other byte stays. */
+/**
+ * What this attempt changes in the body: `model`, `stream_options`, the output-token field, and what goes on with an answer; every other
+ * byte stays.
+ */
 export function bodyFor(
   body: RequestBody,
-  to: { upstreamModel: string; clampOutputTokens: number | undefined; askUsage: boolean; engine: Engine },
+  to: { upstreamModel: string; clampOutputTokens: number | undefined; askUsage: boolean; engine: Engine; prefix?: PrefixBody | undefined },
   dialect: Dialect,
 ): Uint8Array {
-  const edits: Edit[] = []
+  const edits: Edit[] = [...(to.prefix?.edits ?? [])]
   const model = body.fields.get('model')
   if (model !== undefined && body.model !== to.upstreamModel)
-    edits.push({ start: model.valueStart, end: model.valueEnd, text: JSON.stringify(to.upstreamModel) })
-  const added: string[] = []
+    edits.push({
+      start: model.valueStart,
+      end: model.valueEnd,
+      text: body.contentType === undefined ? JSON.stringify(to.upstreamModel) : to.upstreamModel,
+    })
+  const added: string[] = [...(to.prefix?.added ?? [])]
   if (to.askUsage && body.stream && dialect.usageByOption && !body.usageAsked) askForUsage(body, edits, added)
   if (to.clampOutputTokens !== undefined) clampOutput(body, { tokens: to.clampOutputTokens, engine: to.engine, dialect }, edits, added)
   const end = body.lastField?.valueEnd

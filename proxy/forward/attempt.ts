@@ -3,6 +3,7 @@
  * client's answer. Out: one AttemptOutcome. It never retries, never decides and never writes an error to the client: its caller does.
  */
 import type { IncomingHttpHeaders } from 'node:http'
+import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Dialect, Json, Usage } from '../dialects/dialect.ts'
 import { badResponse, classifyAnswer, classifyError, classifyErrorObject, deadline } from './classify.ts'
@@ -36,7 +37,10 @@ export interface AttemptRequest {
   readonly path: string
   /** Raw list, name after name. */
   readonly headers: string[]
-  readonly body: Uint8Array
+  /** Absent = POST. */
+  readonly method?: Dispatcher.HttpMethod
+  /** Null = none. */
+  readonly body: Uint8Array | Readable | null
   readonly stream: boolean
   readonly usageAsked: boolean
   readonly dialect: Dialect
@@ -73,7 +77,8 @@ export function runAttempt(request: AttemptRequest): Promise<AttemptOutcome> {
   })
 }
 
-type Mode = 'waiting' | 'events' | 'whole' | 'error' | 'passing'
+/** `bytes`: passes as it comes, and nothing has come yet. */
+type Mode = 'waiting' | 'events' | 'whole' | 'error' | 'bytes' | 'passing'
 
 class Attempt implements Dispatcher.DispatchHandler {
   readonly #request: AttemptRequest
@@ -104,12 +109,12 @@ class Attempt implements Dispatcher.DispatchHandler {
   }
 
   start(): void {
-    const { dispatcher, path, headers, body, stream, deadlines, answer } = this.#request
+    const { dispatcher, path, headers, method = 'POST', body, stream, deadlines, answer } = this.#request
     this.#arm(stream ? deadlines.firstTokenMs : deadlines.wholeMs)
     if (Number.isFinite(deadlines.totalMs)) this.#total = setTimeout(() => this.#late('total'), deadlines.totalMs)
     answer.onGone(() => this.#settle({ kind: 'gone' }))
     if (this.#settled) return
-    dispatcher.dispatch({ path, method: 'POST', headers, body, headersTimeout: 0, bodyTimeout: 0 }, this)
+    dispatcher.dispatch({ path, method, headers, body, headersTimeout: 0, bodyTimeout: 0 }, this)
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -145,12 +150,18 @@ class Attempt implements Dispatcher.DispatchHandler {
     if (this.#settled) return clearTimeout(this.#timer)
     const failure = classifyError(error)
     if (this.#relay?.finished === true) this.#finish()
-    else this.#fail(this.#status === 0 ? failure : { ...failure, message: 'The target broke off in the middle of its answer.' })
+    else
+      this.#fail(
+        this.#status === 0
+          ? failure
+          : { ...failure, label: 'upstream_bad_response', message: 'The target broke off in the middle of its answer.' },
+      )
   }
 
   #modeOf(status: number, { 'content-type': type }: IncomingHttpHeaders): Mode {
     if (status >= 300) return 'error'
-    return this.#request.stream && String(type).toLowerCase().startsWith('text/event-stream') ? 'events' : 'whole'
+    if (this.#request.stream && String(type).toLowerCase().startsWith('text/event-stream')) return 'events'
+    return this.#request.dialect.passes?.(type ?? '') === true ? 'bytes' : 'whole'
   }
 
   #openRelay(): void {
@@ -193,6 +204,11 @@ class Attempt implements Dispatcher.DispatchHandler {
       case 'passing':
         this.#timer?.refresh()
         if (!this.#request.answer.write(chunk)) this.#controller?.pause()
+        return
+      case 'bytes':
+        this.#firstTokenMs = this.#request.now() - this.#startMs
+        this.#chunks.push(chunk)
+        this.#passOn()
         return
       case 'whole':
         this.#hold(chunk, MAX_WHOLE_BYTES)
@@ -247,6 +263,7 @@ class Attempt implements Dispatcher.DispatchHandler {
   #finish(): void {
     if (this.#mode === 'events') this.#finishEvents()
     else if (this.#mode === 'whole') this.#finishWhole()
+    else if (this.#mode === 'bytes') this.#finishEmpty()
     else if (this.#mode === 'error') this.#fail(this.#classifyError())
     else if (this.#mode === 'passing') {
       this.#request.answer.end()
@@ -263,6 +280,13 @@ class Attempt implements Dispatcher.DispatchHandler {
       this.#request.answer.end()
       this.#settle({ kind: 'answered' })
     } else this.#fail(badResponse('The target ended its stream before the answer was finished.'))
+  }
+
+  /** It succeeded and has nothing to say. */
+  #finishEmpty(): void {
+    if (this.#request.answer.statusCommitted) return this.#fail(badResponse('The target answered nothing where a stream had begun.'))
+    this.#request.answer.sendWhole(this.#status, this.#request.head(this.#headers, false), '')
+    this.#settle({ kind: 'answered' })
   }
 
   #finishWhole(): void {

@@ -70,12 +70,13 @@ export class ClientAnswer {
     if (this.#gone) listener?.()
   }
 
-  /** Starts SSE comments after 15 s without a byte; the first one is the status commit with the head that `head` gives then. */
-  keepAlive(head: () => readonly string[]): void {
+  /** Says `text`, an SSE comment, after each 15 s without a byte; the first one is the status commit with the head that `head` gives then. */
+  keepAlive(head: () => readonly string[], text: string = KEEP_ALIVE): void {
+    const bytes = Buffer.from(text)
     this.#keepAlive = setTimeout(() => {
       if (this.#gone || this.#response.writableEnded) return
       if (!this.statusCommitted) this.begin(200, head())
-      if (!this.#response.writableNeedDrain) this.#response.write(this.#frame(Buffer.from(KEEP_ALIVE)))
+      if (!this.#response.writableNeedDrain) this.#response.write(this.#frame(bytes))
       this.#keepAlive?.refresh()
     }, this.#keepAliveMs)
     this.#keepAlive.unref()

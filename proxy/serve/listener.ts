@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream'
 import { DIALECTS } from '../dialects/dialects.ts'
 import { type ApiError, errorEnvelope, statusOf } from '../errors.ts'
 import { requestIdOf, type Serving, serveInference } from './lifecycle.ts'
+import { otherRoute } from './other-routes.ts'
 import { sendError } from './respond.ts'
 
 const MAX_HEAD_BYTES = 64 * 1024
@@ -74,12 +75,13 @@ export class Listener {
     if (this.#draining) response.shouldKeepAlive = false
     if (request.headers.host === undefined && request.httpVersion === '1.1')
       return sendError(response, HOSTLESS, requestIdOf(request.headers), ['connection', 'close'])
-    const dialect = DIALECTS.get(pathOf(request.url ?? '/'))
+    const path = pathOf(request.url ?? '/')
+    const dialect = DIALECTS.get(path) ?? otherRoute(this.#handlers.serving.table(), request.method, path)
     if (dialect === undefined) {
       this.#handlers.other(request, response)
       return
     }
-    if (request.method !== 'POST')
+    if (request.method !== (dialect.method ?? 'POST'))
       return sendError(
         response,
         { code: 'method_not_allowed', message: `${String(request.method)} is not allowed here. Use POST.` },

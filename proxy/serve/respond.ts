@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { type ApiError, errorEnvelope, statusOf } from '../errors.ts'
+import { type ApiError, envelopeIn, type Skin, skinOf, statusIn } from '../errors.ts'
 
 /** Response heads never carry more than this of a text of ours. */
 const MAX_HEADER_TEXT = 2048
@@ -8,7 +8,7 @@ const MAX_DRAINED_BYTES = 64 * 1024 * 1024
 const DRAIN_MS = 5000
 
 /** The raw head of an error answer, without its body's length. */
-function errorHead(error: ApiError, requestId: string): string[] {
+function errorHead(error: ApiError, requestId: string, skin: Skin): string[] {
   const head = ['content-type', 'application/json', 'x-request-id', requestId, 'x-should-retry', String(error.shouldRetry ?? false)]
   if (error.retryAfterMs !== undefined)
     head.push(
@@ -17,6 +17,7 @@ function errorHead(error: ApiError, requestId: string): string[] {
       'retry-after-ms',
       String(Math.ceil(error.retryAfterMs)),
     )
+  if (skin === 'anthropic') head.push('request-id', requestId)
   if (error.code === 'invalid_api_key') head.push('www-authenticate', 'Bearer')
   return head
 }
@@ -24,15 +25,20 @@ function errorHead(error: ApiError, requestId: string): string[] {
 /** Writes one error answer. Closes the connection where the rest of the request is not worth reading. */
 export function sendError(response: ServerResponse, error: ApiError, requestId: string, extra: readonly string[] = []): void {
   if (response.headersSent || response.destroyed) return
-  const body = errorEnvelope(error)
+  const skin = skinOf(addressOf(response.req))
+  const body = envelopeIn(skin, error, requestId)
   const unread = !response.req.complete && hasBody(response.req)
-  const head = [...errorHead(error, requestId), ...extra, 'content-length', String(Buffer.byteLength(body))]
+  const head = [...errorHead(error, requestId, skin), ...extra, 'content-length', String(Buffer.byteLength(body))]
   if (unread) head.push('connection', 'close')
-  response.writeHead(statusOf(error), head)
+  response.writeHead(statusIn(skin, error), head)
   if (!unread) return void response.end(body)
   response.write(body)
   drain(response)
 }
+
+/** As the client sent it: express changes `url` on its way. */
+const addressOf = (request: IncomingMessage): string =>
+  'originalUrl' in request && typeof request.originalUrl === 'string' ? request.originalUrl : (request.url ?? '')
 
 const hasBody = ({ headers }: IncomingMessage): boolean =>
   headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0

@@ -194,7 +194,7 @@ describe('one access line a request', () => {
       },
     )
     assert.deepEqual(attempts, [
-      ['default/inside', 'capacity'],
+      ['default/inside', 'upstream_overloaded'],
       ['default/llama-70b', 'answered'],
     ])
     assert.ok(Number(line['duration_ms']) > 0 && Number(line['overhead_us']) > 0)
