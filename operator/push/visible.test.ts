@@ -48,6 +48,20 @@ test('a sidecar sees what its namespace may use, and the endpoints of that', () 
   assert.deepEqual([table.credentials, table.clientKeys, table.tokenIssuers], [[], [], undefined])
 })
 
+test('limits of a model that only the gateway serves are left to the gateway', () => {
+  const limits = { requestsPerMinute: 60 }
+  const mixed = { backends: [...own.backends, ...rented.backends], limits }
+  const table = seen({ models: { led: { ...rented, limits }, mixed, own: { ...own, limits } } }, { namespace: 'default', gateway: GATEWAY })
+  assert.deepEqual(
+    table.models.map(({ ref, limits: kept }) => [ref, kept]),
+    [
+      ['default/led', undefined],
+      ['default/mixed', limits],
+      ['default/own', limits],
+    ],
+  )
+})
+
 test("a sidecar learns of a policy's terms those that may be for it, in their places", () => {
   const table = makeTable({
     models: { shared: { ...own, namespace: 'team-b', access: ALL } },

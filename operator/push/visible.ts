@@ -79,9 +79,13 @@ function visibleModel(model: Model, viewer: Viewer): Model | undefined {
   if (!sees(model, viewer)) return undefined
   const access = ownAccess(model.access, model.ref, viewer)
   if (access === model.access && model.backends.every(({ auth }) => auth === undefined)) return model
+  const { limits, ...unlimited } = model
   const led = model.backends.some((backend) => treatment(model, backend, viewer) === 'gateway')
+  const direct = model.backends.some((backend) => treatment(model, backend, viewer) === 'direct')
   return {
-    ...model,
+    ...unlimited,
+    // What only the gateway serves is counted there, once.
+    ...(limits !== undefined && (direct || !led) && { limits }),
     access,
     aliases: led ? model.aliases.map((alias) => aliasAtGateway(alias, model)) : model.aliases,
     backends: model.backends.flatMap((backend) => {
