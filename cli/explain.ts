@@ -77,7 +77,18 @@ function decideHere(table: CompiledTable, values: ReadonlyMap<string, string>, b
   const live = new Live()
   live.apply(table)
   const client = { name: undefined, namespace: values.get('namespace') ?? 'default' }
-  const result = explain({ bytes: Buffer.from(body), headers: {}, client, dialect, table, live, nowMs: Date.now(), dice: Math.random() })
+  const waitingFor = (): number => 0
+  const result = explain({
+    bytes: Buffer.from(body),
+    headers: {},
+    client,
+    dialect,
+    table,
+    live,
+    nowMs: Date.now(),
+    dice: Math.random(),
+    waitingFor,
+  })
   return 'error' in result ? { ok: false, said: result } : { ok: true, said: result.explanation }
 }
 

@@ -6,8 +6,10 @@ import type { PushSources } from './account/push-metrics.ts'
 import type { ProxyConfig } from './config.ts'
 import { AddressPolicy } from './forward/addresses.ts'
 import { Pools } from './forward/pools.ts'
+import { Holds } from './hold/holds.ts'
 import { Live } from './live/live.ts'
 import { Prober } from './probe/prober.ts'
+import type { ProbeReport } from './probe/report.ts'
 import { Receiver } from './receive/receiver.ts'
 import type { CompiledTable } from './routing-table/compiled.ts'
 import type { EndpointReport } from './routing-table/frames.ts'
@@ -53,6 +55,7 @@ export class DataPlane {
   readonly receiver: Receiver
   readonly #options: DataPlaneOptions
   readonly #live = new Live()
+  readonly #holds = new Holds(wallClock)
   readonly #addresses: AddressPolicy
   readonly #pools: Pools
   readonly #prober: Prober
@@ -69,8 +72,9 @@ export class DataPlane {
     const { config, logger } = options
     const addresses = new AddressPolicy({ allow: config.allowAddresses, deny: config.denyAddresses })
     this.#addresses = addresses
+    this.#live.limits.onRoom((model) => (model === undefined ? this.#holds.roomAnywhere() : this.#holds.roomAt(model)))
     this.#pools = new Pools(addresses)
-    this.#prober = new Prober({ onReport: (report) => this.#live.report(report), random: Math.random, addresses })
+    this.#prober = new Prober({ onReport: (report) => this.#heard(report), random: Math.random, addresses })
     this.#accessLog = new AccessLog({ output: options.output, level: config.logLevel })
     this.receiver = new Receiver({ swap: (table) => this.#swap(table), refused: (errors) => this.#refused(errors) })
     const table = (): CompiledTable => this.receiver.current
@@ -87,6 +91,7 @@ export class DataPlane {
       table,
       live: this.#live,
       pools: this.#pools,
+      holds: this.#holds,
       auth: this.#authSettings(),
       body: { maxBytes: config.maxBodyBytes, timeoutMs: config.bodyTimeoutMs },
       held,
@@ -169,6 +174,7 @@ export class DataPlane {
         endpoint.lastResort ? [] : [{ id: endpoint.id, model: endpoint.model, backend: endpoint.backend, endpoint }],
       ),
     )
+    this.#holds.roomAnywhere()
     this.#metrics.swapped('applied')
     const { epoch, seq, models, policies } = table.table
     this.#options.logger.info('routing table taken', {
@@ -178,6 +184,12 @@ export class DataPlane {
       policies: policies.length,
       endpoints: table.endpoints.size,
     })
+  }
+
+  #heard(report: ProbeReport): void {
+    this.#live.report(report)
+    const endpoint = this.receiver.current.endpoints.get(report.endpointId)
+    if (endpoint !== undefined) this.#holds.roomAt(endpoint.model)
   }
 
   #refused(errors: readonly string[]): void {

@@ -45,7 +45,7 @@ for (const file of readdirSync(FOLDER)) {
       headers: {},
       client,
     } as const
-    const decision = decide({ facts, table: compiled, live, nowMs: 0, dice: 0.5, past: [] })
+    const decision = decide({ facts, table: compiled, live, nowMs: 0, dice: 0.5, past: [], turn: false, waitingFor: () => 0 })
     assert.equal(decision.kind, 'send', JSON.stringify(decision))
   })
 }

@@ -1,5 +1,5 @@
 import type { Registry } from 'prom-client'
-import type { EndpointState } from '../live/live.ts'
+import type { EndpointState } from '../live/endpoint-state.ts'
 import type { CompiledEndpoint, CompiledTable } from '../routing-table/compiled.ts'
 import { ReadGauge, type Reading } from './readings.ts'
 

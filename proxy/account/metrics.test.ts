@@ -92,7 +92,7 @@ test('an endpoint shows what is known of it now, and nothing of what is not', as
   live.take('a-0')
   live.report({ endpointId: 'a-0', atMs: NOW_MS, healthy: true, responseMs: 12, running: 3, waiting: 0, signalsAtMs: NOW_MS })
   live.report({ endpointId: 'b-0', atMs: NOW_MS, healthy: false, running: 3, signalsAtMs: NOW_MS - 60_000 })
-  live.failed('b-0', { class: 'REFUSED', because: 'refused' }, NOW_MS, 1)
+  live.take('b-0', NOW_MS).failed({ class: 'REFUSED', because: 'refused' }, NOW_MS, 1)
   const lines = await linesOf(subject)
   const a = '{model="team/a",backend="gpu",endpoint="a-0"}'
   const b = '{model="team/b",backend="gpu",endpoint="b-0"}'

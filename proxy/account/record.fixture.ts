@@ -103,8 +103,8 @@ export function answeredBy(
       clampOutputTokens: undefined,
       rule:
         asked === 'auto'
-          ? { name: 'default', key: 'team/auto/default', strategy: 'WeightedRandom', fallback: FALLBACK }
-          : { name: 'direct', key: model.entry.ref, strategy: 'WeightedRandom', fallback: FALLBACK },
+          ? { name: 'default', key: 'team/auto/default', strategy: 'WeightedRandom', fallback: FALLBACK, policy: undefined }
+          : { name: 'direct', key: model.entry.ref, strategy: 'WeightedRandom', fallback: FALLBACK, policy: undefined },
       why: 'weight 1/2',
       steps: [],
       candidates: [...table.models.values()].map((candidate) => ({
@@ -131,6 +131,7 @@ export function answeredBy(
     status: 200,
     durationMs: 1000,
     overheadMs: 0.12,
+    heldMs: 0,
     bytesSent: 30_000,
   }
 }
@@ -149,6 +150,7 @@ export const REFUSED: RequestRecord = {
   status: 400,
   durationMs: 1.5,
   overheadMs: undefined,
+  heldMs: 0,
   bytesSent: 0,
   table: { epoch: 3, seq: 7 },
 }

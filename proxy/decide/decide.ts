@@ -6,6 +6,7 @@ import { type Decision, type Rule, refuse } from './decision.ts'
 import type { Ctx, Input } from './input.ts'
 import { capable } from './rules/capable.ts'
 import { clientMayUseModel } from './rules/client-may-use-model.ts'
+import { hasSlot } from './rules/has-slot.ts'
 import { healthyEndpoint } from './rules/healthy-endpoint.ts'
 import { knownModel } from './rules/known-model.ts'
 import { lastResort } from './rules/last-resort.ts'
@@ -14,6 +15,7 @@ import { notGivenUp } from './rules/not-given-up.ts'
 import { strategyChooses } from './rules/strategy-chooses.ts'
 import { withinContext } from './rules/within-context.ts'
 import { withinOutput } from './rules/within-output.ts'
+import { withinQuota } from './rules/within-quota.ts'
 
 /** Order matters: cheap refusals first; what the request needs before what has failed; health last, as it alone may panic. */
 const RULES: readonly Rule[] = [
@@ -25,11 +27,19 @@ const RULES: readonly Rule[] = [
   withinOutput, // a ceiling that refuses
   lastResort, // a Service's own address only where nothing else may be there
   notGivenUp, // endpoints and targets that this request has tried and may not try again
-  healthyEndpoint, // what is down or cooling; the last filter, total by panic
+  withinQuota, // limits of ours on client and model; upstreams that have nothing left
+  healthyEndpoint, // what is down or cooling; total by panic
+  hasSlot, // what is full; the last filter, as waiting is for those whom something could serve
   strategyChooses, // exactly one of what is left
 ]
 
-const NO_RULE = { name: 'none', key: '', strategy: 'WeightedRandom', fallback: { enabled: false, when: [], targets: [] } } as const
+const NO_RULE = {
+  name: 'none',
+  key: '',
+  strategy: 'WeightedRandom',
+  fallback: { enabled: false, when: [], targets: [] },
+  policy: undefined,
+} as const
 const START: Ctx = { claim: undefined, rule: NO_RULE, candidates: [], panic: false }
 
 export function decide(input: Input): Decision {

@@ -1,6 +1,8 @@
 import type { Code } from '../errors.ts'
 import type { CompiledEndpoint, CompiledModel } from '../routing-table/compiled.ts'
+import type { QueueLimits, RequestPriority } from '../routing-table/v1.ts'
 import type { Candidate, Ctx, Input, RuleInForce } from './input.ts'
+import type { Shortage } from './limits-view.ts'
 
 /** A round robin's turn that was used up: its owner adds it to the cursor. */
 export interface CursorStep {
@@ -10,7 +12,7 @@ export interface CursorStep {
   readonly members: readonly { readonly id: string; readonly weight: number }[]
 }
 
-/** Where a request goes, or why it goes nowhere. Models that sleep will add a third kind, `hold`. */
+/** Where a request goes, what it waits for, or why it goes nowhere. */
 export type Decision =
   | {
       readonly kind: 'send'
@@ -31,10 +33,37 @@ export type Decision =
       readonly message: string
       readonly param: string | undefined
       readonly retryAfterMs: number | undefined
+      /** The limit of ours that has no room. */
+      readonly shortage?: Shortage
       readonly rule: string
       readonly why: string
       readonly candidates: readonly Candidate[]
     }
+  | {
+      readonly kind: 'hold'
+      /** Queues to wait in: room at any of them may be enough. Not empty. */
+      readonly lines: readonly Line[]
+      /** When there is room without anybody saying so; undefined = an answer must end first. */
+      readonly wakeAtMs: number | undefined
+      /** The longest wait. */
+      readonly maxWaitMs: number
+      readonly priority: RequestPriority
+      /** What the client is told where it cannot wait. */
+      readonly refusal: Refusal
+      readonly rule: string
+      readonly why: string
+      readonly candidates: readonly Candidate[]
+    }
+
+/** A queue: of a model (its ref), or of a client's own limit (its key), so that nobody else waits behind that. */
+export interface Line {
+  readonly key: string
+  readonly queue: QueueLimits | undefined
+}
+
+export const lineOf = ({ entry: { ref, limits } }: CompiledModel): Line => ({ key: ref, queue: limits?.queue })
+
+export type Refusal = Extract<Decision, { kind: 'refuse' }>
 
 export type Verdict = { readonly kind: 'next'; readonly ctx: Ctx } | Decision
 
@@ -43,13 +72,19 @@ export type Rule = (ctx: Ctx, input: Input) => Verdict
 
 export const next = (ctx: Ctx): Verdict => ({ kind: 'next', ctx })
 
-export function refuse(ctx: Ctx, code: Code, message: string, more: { param?: string; retryAfterMs?: number } = {}): Decision {
+export function refuse(
+  ctx: Ctx,
+  code: Code,
+  message: string,
+  more: { param?: string; retryAfterMs?: number; shortage?: Shortage } = {},
+): Refusal {
   return {
     kind: 'refuse',
     code,
     message,
     param: more.param,
     retryAfterMs: more.retryAfterMs,
+    ...(more.shortage !== undefined && { shortage: more.shortage }),
     rule: ctx.rule.name,
     why: code,
     candidates: ctx.candidates,

@@ -14,8 +14,10 @@ import {
   type PolicyRule,
   parseTable,
 } from '../routing-table/index.ts'
+import { CLOSED } from './circuit-view.ts'
 import type { Decision } from './decision.ts'
 import type { Candidate, EndpointView, Facts, Input, PastAttempt } from './input.ts'
+import type { LimitsView, Shortage } from './limits-view.ts'
 
 type BackendLines = Partial<Backend> & { readonly endpoints?: number; readonly lastResort?: boolean }
 type ModelLines = Partial<Omit<Model, 'backends'>> & { readonly backends?: readonly BackendLines[] }
@@ -25,8 +27,19 @@ interface RuleLines extends Partial<Omit<PolicyRule, 'targets' | 'fallback'>> {
   readonly fallback?: { readonly when?: readonly string[]; readonly targets?: readonly string[] }
 }
 /** The rules of a policy, or the fields of its only one. */
-type PolicyLines = Partial<Pick<Policy, 'names' | 'access'>> & Partial<RuleLines> & { readonly rules?: readonly RuleLines[] }
-type PastLines = Pick<PastAttempt, 'failure' | 'when' | 'mayRepeat'> & { readonly endpoint: string }
+type PolicyLines = Partial<Pick<Policy, 'names' | 'access' | 'clients'>> & Partial<RuleLines> & { readonly rules?: readonly RuleLines[] }
+type PastLines = Pick<PastAttempt, 'failure' | 'when' | 'mayRepeat' | 'interrupted'> & { readonly endpoint: string }
+
+interface ShortLines extends Partial<Omit<Shortage, 'limit'>> {
+  readonly limit: Shortage['limit']
+}
+interface LimitLines {
+  /** What is short, by model. */
+  readonly models?: Readonly<Record<string, ShortLines>>
+  readonly client?: ShortLines
+  /** By endpoint. */
+  readonly quotaPercent?: Readonly<Record<string, number>>
+}
 
 interface Case {
   readonly models: Readonly<Record<string, ModelLines>>
@@ -35,16 +48,24 @@ interface Case {
   readonly live?: Readonly<Record<string, Partial<EndpointView>>>
   readonly cursors?: Readonly<Record<string, Weights>>
   readonly past?: readonly PastLines[]
+  /** The request has waited, and its turn has come. */
+  readonly turn?: boolean
+  /** Requests that wait, by model. */
+  readonly waiting?: Weights
+  readonly limits?: LimitLines
+  readonly admitted?: boolean
   readonly nowMs?: number
   readonly dice?: number
 }
 
-const CASE_FIELDS = ['models', 'policies', 'facts', 'live', 'cursors', 'past', 'nowMs', 'dice']
-const PAST_FIELDS = ['endpoint', 'failure', 'when', 'mayRepeat']
+const CASE_FIELDS = ['models', 'policies', 'facts', 'live', 'cursors', 'past', 'turn', 'waiting', 'limits', 'admitted', 'nowMs', 'dice']
+const LIMIT_FIELDS = ['models', 'client', 'quotaPercent']
+const PAST_FIELDS = ['endpoint', 'failure', 'when', 'mayRepeat', 'interrupted']
 
 const FACTS: Facts = {
   route: 'chat',
   path: '/v1/chat/completions',
+  method: 'POST',
   asked: 'auto',
   stream: false,
   needs: ['chat'],
@@ -61,6 +82,10 @@ const VIEW: EndpointView = {
   waiting: undefined,
   running: undefined,
   signalsAtMs: Number.NEGATIVE_INFINITY,
+  circuit: CLOSED,
+  parked: undefined,
+  probing: false,
+  retestedBy: 'request',
   coolUntilMs: 0,
   coolBecause: undefined,
   unreached: false,
@@ -74,9 +99,21 @@ const VIEW: EndpointView = {
 export function readCase(file: string, text: string): Input {
   const read = load(text)
   assert.ok(isCase(read), `${file} has no models`)
-  const { facts = {}, live = {}, cursors = {}, past = [], nowMs = 0, dice = 0 } = read
+  const {
+    facts = {},
+    live = {},
+    cursors = {},
+    past = [],
+    turn = false,
+    waiting = {},
+    limits = {},
+    admitted = false,
+    nowMs = 0,
+    dice = 0,
+  } = read
   assert.deepEqual(unknownFields(read, CASE_FIELDS), [])
   assert.deepEqual(unknownFields(facts, Object.keys(FACTS)), [])
+  assert.deepEqual(unknownFields(limits, LIMIT_FIELDS), [])
   for (const view of Object.values(live)) assert.deepEqual(unknownFields(view, Object.keys(VIEW)), [])
   for (const attempt of past) assert.deepEqual(unknownFields(attempt, PAST_FIELDS), [])
   const table = tableOf(read)
@@ -90,10 +127,27 @@ export function readCase(file: string, text: string): Input {
     live: {
       endpoint: (id) => ({ ...VIEW, ...live[id] }),
       cursor: (key) => (cursors[key] === undefined ? undefined : new Map(Object.entries(cursors[key]))),
+      limits: limitsOf(limits),
     },
     nowMs,
     dice,
     past: past.map(({ endpoint, ...attempt }) => ({ endpointId: endpoint, model: table.endpoints.get(endpoint)?.model ?? '', ...attempt })),
+    turn,
+    admitted,
+    waitingFor: (model) => waiting[plain(model)] ?? 0,
+  }
+}
+
+const shortage = (lines: ShortLines | undefined): Shortage | undefined =>
+  lines && { key: lines.limit, max: 100, remaining: 0, needed: 1, resetMs: 20_000, leased: false, ...lines }
+
+/** An upstream's share begins to fall at 80 % of its quota. */
+function limitsOf({ models = {}, client, quotaPercent = {} }: LimitLines): LimitsView {
+  return {
+    modelShortage: (model) => shortage(models[plain(model)]),
+    clientShortage: () => shortage(client),
+    headroom: ({ id }) => Math.min(1, (100 - (quotaPercent[id] ?? 0)) / 20),
+    quotaPercent: ({ id }) => quotaPercent[id] ?? 0,
   }
 }
 
@@ -170,9 +224,9 @@ function setOf(name: string, { name: backend, endpoints = 1, lastResort = false 
   return { model: refOf(name), backend: shown, endpoints: made, ...(lastResort && { lastResort: last }) }
 }
 
-function policyOf(name: string, { names = [plain(name)], access = { from: 'Same' }, rules, ...only }: PolicyLines): object {
+function policyOf(name: string, { names = [plain(name)], access = { from: 'Same' }, clients, rules, ...only }: PolicyLines): object {
   const list = rules ?? [{ targets: {}, ...only }]
-  return { ref: refOf(name), generation: 1, names, access, rules: list.map(ruleOf) }
+  return { ref: refOf(name), generation: 1, names, access, rules: list.map(ruleOf), ...(clients !== undefined && { clients }) }
 }
 
 function ruleOf({ targets, fallback, ...given }: RuleLines): object {
@@ -197,6 +251,11 @@ function told(decision: Decision): object {
   if (decision.kind === 'refuse') {
     const { kind, code, message, param, retryAfterMs, rule, why } = decision
     return { kind, code, message, ...(param !== undefined && { param }), ...(retryAfterMs !== undefined && { retryAfterMs }), rule, why }
+  }
+  if (decision.kind === 'hold') {
+    const { kind, lines, wakeAtMs, maxWaitMs, priority, refusal, rule, why } = decision
+    const waits = { lines: lines.map(({ key }) => key), ...(wakeAtMs !== undefined && { wakeAtMs }), maxWaitMs, priority }
+    return { kind, ...waits, otherwise: refusal.code, rule, why }
   }
   const { kind, endpoint, upstreamModel, clampOutputTokens, rule, why, steps } = decision
   return {

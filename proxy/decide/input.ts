@@ -1,14 +1,32 @@
-import type { Claim, CompiledEndpoint, CompiledModel, CompiledTable } from '../routing-table/compiled.ts'
-import type { Capability, Fallback, FallbackClass, Ref, Strategy } from '../routing-table/v1.ts'
+import type { Claim, CompiledEndpoint, CompiledModel, CompiledPolicy, CompiledTable } from '../routing-table/compiled.ts'
+import type { Capability, ExtraRoute, Fallback, FallbackClass, Ref, Strategy } from '../routing-table/v1.ts'
+import type { CircuitView } from './circuit-view.ts'
 import type { FailureClass } from './classes.ts'
+import type { LimitsView, Shortage } from './limits-view.ts'
 
-export const ROUTES = ['chat', 'completions', 'embeddings', 'responses'] as const
+export const ROUTES = [
+  'chat',
+  'completions',
+  'embeddings',
+  'responses',
+  'messages',
+  'count_tokens',
+  'rerank',
+  'moderations',
+  'speech',
+  'transcriptions',
+  'translations',
+  'images',
+  'other',
+] as const
 export type Route = (typeof ROUTES)[number]
 
 /** What a request asks for, read once from head and body. */
 export interface Facts {
   readonly route: Route
   readonly path: string
+  /** Absent = POST, as on every route but `other`. */
+  readonly method?: ExtraRoute['method']
   /** The value of `model` as the client sent it. */
   readonly asked: string
   readonly stream: boolean
@@ -29,7 +47,7 @@ export interface Client {
 }
 
 /** What is known of one endpoint right now. */
-export interface EndpointView {
+export interface EndpointView extends CircuitView {
   readonly inFlight: number
   /** The probe's word: undefined = not probed, or not yet. */
   readonly ready: boolean | undefined
@@ -38,8 +56,6 @@ export interface EndpointView {
   readonly waiting: number | undefined
   readonly running: number | undefined
   readonly signalsAtMs: number
-  /** No request goes there before this time, unless nothing else is left. */
-  readonly coolUntilMs: number
   readonly coolBecause: string | undefined
   /** The cool-down is that of an endpoint that may be gone, not one that an engine asked for. */
   readonly unreached: boolean
@@ -53,6 +69,7 @@ export interface EndpointView {
 
 /** Read-only view of the live state; its owner advances cursors and counts, decide never does. */
 export interface LiveView {
+  readonly limits: LimitsView
   endpoint(id: string): EndpointView
   /** Smooth round robin's state of one list: share still owed per member, in turns; see smooth.ts. */
   cursor(key: string): ReadonlyMap<string, number> | undefined
@@ -66,6 +83,8 @@ export interface PastAttempt {
   readonly when: FallbackClass | undefined
   /** The endpoint may be tried again for this request. */
   readonly mayRepeat: boolean
+  /** The client has a part of an answer: the next attempt is to go on with it. */
+  readonly interrupted?: boolean
 }
 
 export interface Input {
@@ -76,6 +95,12 @@ export interface Input {
   /** One number in [0, 1): all of this decision's chance comes from it. */
   readonly dice: number
   readonly past: readonly PastAttempt[]
+  /** It has waited, and its turn has come: those who wait do not go before it. */
+  readonly turn: boolean
+  /** Its client's limits are booked: they are not asked again. */
+  readonly admitted?: boolean
+  /** Requests that wait for a model. */
+  readonly waitingFor: (model: Ref) => number
 }
 
 /** A model that may serve the request. `lost` says why it cannot; its endpoints shrink as rules rule them out. */
@@ -86,6 +111,8 @@ export interface Candidate {
   readonly tier: number
   readonly endpoints: readonly CompiledEndpoint[]
   readonly lost: string | undefined
+  /** A limit of its own has no room, and nothing may take its place: where the strategy chooses it, the request is refused. */
+  readonly short?: Shortage
 }
 
 /** The rule in force: a policy's, or the implied one of a model asked for by name ("direct"). */
@@ -95,6 +122,8 @@ export interface RuleInForce {
   readonly key: string
   readonly strategy: Strategy
   readonly fallback: Fallback
+  /** Undefined = the model was asked for by name. */
+  readonly policy: CompiledPolicy | undefined
 }
 
 /** What the rules hand on to each other. */

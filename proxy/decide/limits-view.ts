@@ -22,6 +22,8 @@ export interface Shortage {
   readonly needed: number
   /** Until there is room; Infinity = the request is larger than the whole limit. */
   readonly resetMs: number
+  /** This proxy holds only a share of the limit: there may be room as soon as it gets more. */
+  readonly leased: boolean
 }
 
 /** Read-only view of limits and quotas; their owner books, decide never does. */

@@ -19,6 +19,8 @@ import { smoothAdvance, smoothNext } from './smooth.ts'
 import { strategySuite, type World } from './strategies.suite.ts'
 
 const NOW_MS = 1_000_000
+/** What came back then has its full share by now. */
+const LONG_AGO_MS = NOW_MS - 60_000
 const FACTS: Facts = {
   route: 'chat',
   path: '/v1/chat/completions',
@@ -39,11 +41,11 @@ function worldOf(table: CompiledTable, memberOf: (sent: Extract<Decision, { kind
   const idOf = (member: number): string => ids[member] ?? ''
   const running = new Map<string, number>()
   const report = (member: number, healthy: boolean): void =>
-    live.report({ endpointId: idOf(member), healthy, atMs: NOW_MS, running: running.get(idOf(member)) ?? 0, signalsAtMs: NOW_MS })
+    live.report({ endpointId: idOf(member), healthy, atMs: LONG_AGO_MS, running: running.get(idOf(member)) ?? 0, signalsAtMs: NOW_MS })
   return {
     next: (dice) => {
-      const decision = decide({ facts: FACTS, table, live, nowMs: NOW_MS, dice, past: [] })
-      if (decision.kind === 'refuse') return undefined
+      const decision = decide({ facts: FACTS, table, live, nowMs: NOW_MS, dice, past: [], turn: false, waitingFor: () => 0 })
+      if (decision.kind !== 'send') return undefined
       live.advance(decision.steps)
       return members.indexOf(memberOf(decision))
     },

@@ -50,6 +50,8 @@ export interface AttemptRequest {
   readonly head: (upstream: IncomingHttpHeaders, stream: boolean) => readonly string[]
   /** Of the events of a stream; undefined = they pass as they are. */
   readonly editor?: Editor | undefined
+  /** Told of the head of each final answer, whatever its status, before anything of it is used. */
+  readonly onHead: (headers: IncomingHttpHeaders) => void
   /** The engine says, freshly, that requests wait in its queue: silence is then no fault. */
   readonly isQueued: () => boolean
   readonly now: () => number
@@ -127,6 +129,7 @@ class Attempt implements Dispatcher.DispatchHandler {
     this.#controller = controller
     this.#status = status
     this.#headers = headers
+    this.#request.onHead(headers)
     this.#mode = this.#modeOf(status, headers)
     if (this.#mode === 'events') this.#openRelay()
     this.#openDecoder(headers['content-encoding'])

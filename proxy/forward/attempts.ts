@@ -3,14 +3,19 @@
  * began with, live state, the client's answer. Out: how it ended and every attempt's record. Writes nothing but through the attempts.
  */
 import { afterFailure } from '../decide/after-failure.ts'
-import { decide } from '../decide/decide.ts'
 import type { PastAttempt } from '../decide/input.ts'
+import type { ApiError } from '../errors.ts'
+import type { Booking } from '../limits/booking.ts'
 import type { AttemptOutcome } from './attempt.ts'
+import { badResponse } from './classify.ts'
 import type { ClientAnswer } from './client-answer.ts'
+import { type Continuation, continuationFor } from './continuation.ts'
 import type { Failure } from './failure.ts'
 import { finalError, interrupted, refused } from './final-error.ts'
+import { nextStep, repeatsSame } from './next-step.ts'
 import type { AttemptRecord, Ending, Run, Sent } from './run.ts'
-import { learn, tryOnce } from './try-once.ts'
+import { settle } from './settle.ts'
+import { tryOnce } from './try-once.ts'
 
 export async function runAttempts(run: Run): Promise<Ending> {
   const past: PastAttempt[] = []
@@ -19,47 +24,60 @@ export async function runAttempts(run: Run): Promise<Ending> {
   let waitMs = 0
   let sent: Sent | undefined
   let seen: AttemptOutcome | undefined
-  let attemptStartMs = run.startMs
+  let going: Continuation | undefined
+  let firstTokenMs: number | undefined
+  let malformed = 0
+  let admission: Booking | undefined
   let deadlineMs = run.startMs + run.timeoutMs
   const end = (
     kind: { kind: 'answered' } | { kind: 'gone' } | Pick<Extract<Ending, { kind: 'failed' }>, 'kind' | 'error' | 'refused'>,
-  ): Ending => ({
-    ...kind,
-    sent,
-    attempts,
-    usage: seen?.usage,
-    firstTokenMs: seen?.firstTokenMs === undefined ? undefined : attemptStartMs - run.startMs + seen.firstTokenMs,
-    malformed: seen?.malformed ?? 0,
-  })
+  ): Ending => {
+    if (admission !== undefined && sent !== undefined && seen !== undefined) {
+      settle(admission, { outcome: seen, facts: run.facts, endpoint: sent.endpoint }, run.now())
+    }
+    return { ...kind, sent, attempts, usage: seen?.usage, firstTokenMs, malformed }
+  }
+  const failed = (error: ApiError): Ending => end({ kind: 'failed', error, refused: undefined })
+  const spent = (failure: Failure): ApiError =>
+    going?.cause === undefined ? finalError(failure, sent, run) : interrupted(going.cause, run)
   for (;;) {
-    const decision = decide({ facts: run.facts, table: run.table, live: run.live, nowMs: run.now(), dice: run.dice(), past })
-    if (decision.kind === 'refuse') {
+    const standing = { past, admitted: admission !== undefined, deadlineMs }
+    if (waitMs > 0 && repeatsSame(run, standing) && !(await waited(waitMs, run.answer))) return end({ kind: 'gone' })
+    const step = await nextStep(run, standing)
+    if (step.kind === 'gone') return end({ kind: 'gone' })
+    if (step.kind === 'refuse') {
       return end({
         kind: 'failed',
-        error: first === undefined ? refused(decision) : finalError(first, sent, run),
-        refused: first === undefined ? decision : undefined,
+        error: first === undefined ? refused(step.decision) : spent(first),
+        refused: first === undefined ? step.decision : undefined,
       })
     }
-    run.live.advance(decision.steps)
-    if (decision.endpoint.id === past.at(-1)?.endpointId && !(await waited(waitMs, run.answer))) return end({ kind: 'gone' })
+    const { sent: decision, reserved } = step
     sent = decision
-    attemptStartMs = run.now()
+    admission ??= reserved.admission
+    const attemptStartMs = run.now()
+    if (!run.answer.contentCommitted) going = continuationFor(run, decision)
     deadlineMs = Math.min(deadlineMs, run.startMs + (decision.endpoint.backend.timeouts.totalMs ?? Number.POSITIVE_INFINITY))
-    const { outcome, record, credential } = await tryOnce(run, decision, attempts.length + 1, deadlineMs - run.now())
+    const { outcome, record, otherCredential } = await tryOnce(run, decision, reserved, {
+      attempt: attempts.length + 1,
+      remainingMs: deadlineMs - run.now(),
+      going,
+    })
     attempts.push(record)
     seen = outcome
+    if (outcome.firstTokenMs !== undefined) firstTokenMs ??= attemptStartMs - run.startMs + outcome.firstTokenMs
+    malformed += outcome.malformed
     if (outcome.kind === 'answered' || outcome.kind === 'gone') return end({ kind: outcome.kind })
+    if (outcome.kind === 'diverged') return failed(interrupted(going?.cause ?? DIVERGED, run))
     first ??= outcome.failure
-    const otherCredential = learn(run, decision, outcome.failure, credential)
-    if (outcome.kind === 'interrupted') return end({ kind: 'failed', error: interrupted(outcome.failure, run), refused: undefined })
+    if (run.upload?.begun === true) return failed(run.upload.error ?? spent(first))
+    const goesOn = outcome.kind === 'interrupted' ? going?.after(outcome.failure, decision.endpoint.id) : undefined
+    if (outcome.kind === 'interrupted' && goesOn === undefined) return failed(interrupted(going?.cause ?? outcome.failure, run))
+    const { class: failure, when, silent, retryAfterMs } = goesOn?.failure ?? outcome.failure
+    const atOnce = otherCredential || goesOn?.again === true
     const budget = run.live.budget(decision.model.entry.ref)
     const next = afterFailure({
-      failed: {
-        failure: outcome.failure.class,
-        when: outcome.failure.when,
-        silent: outcome.failure.silent,
-        retryAfterMs: outcome.failure.retryAfterMs,
-      },
+      failed: { failure, when, silent, retryAfterMs },
       endpointId: decision.endpoint.id,
       past,
       retry: decision.model.entry.retry,
@@ -67,22 +85,24 @@ export async function runAttempts(run: Run): Promise<Ending> {
       budgetAllows: budget.allows(run.now(), decision.model.entry.retry.budgetPercent),
       dice: run.dice(),
     })
-    if (next.kind === 'stop') return end({ kind: 'failed', error: finalError(first, sent, run), refused: undefined })
+    if (next.kind === 'stop') return failed(spent(first))
     budget.retry(run.now())
-    waitMs = otherCredential ? 0 : next.waitMs
+    waitMs = atOnce ? 0 : next.waitMs
     past.push({
       endpointId: decision.endpoint.id,
       model: decision.model.entry.ref,
-      failure: otherCredential ? 'RETRY_SAME' : outcome.failure.class,
-      when: outcome.failure.when,
-      mayRepeat: next.mayRepeat || otherCredential,
+      failure: otherCredential ? 'RETRY_SAME' : failure,
+      when,
+      mayRepeat: next.mayRepeat || atOnce,
+      interrupted: goesOn !== undefined,
     })
   }
 }
 
+const DIVERGED = badResponse('The target did not repeat the answer that it was to go on with.')
+
 /** False: the client left while we waited. */
 function waited(ms: number, answer: ClientAnswer): Promise<boolean> {
-  if (ms <= 0) return Promise.resolve(!answer.gone)
   return new Promise((resolve) => {
     const done = (stays: boolean): void => {
       clearTimeout(timer)

@@ -60,10 +60,12 @@ function anthropicHeaders(client: IncomingHttpHeaders, { headers }: Backend, hea
   }
 }
 
-/** Adds to `head` what an engine's head may tell the client. */
-export function passBack(upstream: IncomingHttpHeaders, head: string[]): void {
+/** Adds to `head` what an engine's head may tell the client. `limits`: ours on the client, which go before the engine's on us. */
+export function passBack(upstream: IncomingHttpHeaders, head: string[], limits: readonly string[] = []): void {
   head.push('content-type', upstream['content-type'] ?? 'application/json')
+  head.push(...limits)
   for (const name of PASSED_BACK) {
+    if (limits.length > 0 && name.startsWith('x-ratelimit')) continue
     const value = upstream[name]
     if (typeof value === 'string') head.push(name, value)
   }

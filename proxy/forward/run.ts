@@ -4,11 +4,15 @@ import type { Decision } from '../decide/decision.ts'
 import type { Facts } from '../decide/input.ts'
 import type { Dialect, Usage } from '../dialects/dialect.ts'
 import type { RequestBody } from '../dialects/request.ts'
-import type { ApiError } from '../errors.ts'
+import type { ApiError, ErrorLabel } from '../errors.ts'
+import type { Holds } from '../hold/holds.ts'
 import type { Live } from '../live/live.ts'
 import type { CompiledTable } from '../routing-table/compiled.ts'
+import type { Interrupt } from '../routing-table/v1.ts'
 import type { ClientAnswer } from './client-answer.ts'
 import type { Pools } from './pools.ts'
+import type { Method } from './seam.ts'
+import type { Upload } from './upload.ts'
 
 export type Sent = Extract<Decision, { kind: 'send' }>
 
@@ -17,23 +21,32 @@ export interface AttemptRecord {
   readonly backend: string
   readonly endpoint: string
   readonly durationMs: number
-  readonly outcome: 'answered' | 'gone' | FailureClass
+  readonly outcome: 'answered' | 'gone' | 'diverged' | FailureClass
+  /** Where the class says too little. */
+  readonly label?: ErrorLabel
   /** In the foreign error's own words; for the log only. */
   readonly cause: string | undefined
+  /** It went on with an answer that the client had a part of. */
+  readonly continuation?: Method
 }
 
 export interface Run {
   readonly requestId: string
   readonly facts: Facts
   readonly body: RequestBody
+  /** What of the body is not in `body.bytes`, and can be sent once. */
+  readonly upload?: Upload | undefined
   readonly clientHeaders: IncomingHttpHeaders
   readonly dialect: Dialect
   readonly table: CompiledTable
   readonly live: Live
   readonly pools: Pools
+  readonly holds: Holds
   readonly answer: ClientAnswer
   /** The chain's deadline from the request, in ms from its start; Infinity without one. */
   readonly timeoutMs: number
+  /** The request's own word on what becomes of a stream that breaks; undefined = its rule's holds. */
+  readonly interrupt: Interrupt | undefined
   readonly startMs: number
   readonly now: () => number
   readonly dice: () => number
@@ -41,6 +54,8 @@ export interface Run {
   readonly head: (sent: Sent, attempts: number, upstream: IncomingHttpHeaders, stream: boolean) => readonly string[]
   /** Told of each decision to send, before its attempt. */
   readonly onSend: (sent: Sent, attempts: number) => void
+  /** Told of each wait in the queue, when it is over. */
+  readonly onHeld: (waitedMs: number) => void
 }
 
 export type Ending = {

@@ -1,98 +1,134 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import { bodyFor } from '../dialects/request.ts'
 import { profileOf } from '../engines/engines.ts'
-import { DISABLED_MS } from '../live/live.ts'
+import type { Booking } from '../limits/booking.ts'
+import type { Guard } from '../live/live.ts'
 import { type AttemptOutcome, runAttempt } from './attempt.ts'
+import type { Continuation } from './continuation.ts'
 import { deadlinesFor } from './deadlines.ts'
-import { type Failure, shownCause } from './failure.ts'
+import { failureLabel } from './failure.ts'
 import { upstreamHeaders } from './headers.ts'
+import { learn } from './learn.ts'
 import type { AttemptRecord, Run, Sent } from './run.ts'
+import { settle } from './settle.ts'
+import { upstreamPath } from './upstream-path.ts'
 
 /** A queued request may outlast its deadline by this much. */
 const MAX_QUEUED_MS = 60_000
 const SIGNALS_FRESH_MS = 15_000
 
-/** One attempt with all that is counted around it. `attempt`: its number in the request, from 1. */
+/** What a decision to send takes at once, before anything is awaited. */
+export interface Reserved {
+  readonly guard: Guard
+  readonly credential: string | undefined
+  /** Of the model's limits and the upstream's quota: for this attempt. */
+  readonly booking: Booking
+  /** Of the client's limits: for the whole request. Undefined = it has been admitted before. */
+  readonly admission: Booking | undefined
+}
+
+export function reserve({ live, facts, now }: Run, { endpoint, rule: { policy } }: Sent, admitted: boolean): Reserved {
+  const nowMs = now()
+  const credential = endpoint.backend.auth && live.credentials.pick(endpoint.backend.auth.credentials, nowMs)
+  return {
+    guard: live.take(endpoint.id, nowMs),
+    credential,
+    booking: live.limits.book({ endpoint, credential, facts }, nowMs),
+    admission: admitted ? undefined : live.limits.admit({ policy, facts }, nowMs),
+  }
+}
+
+/** One attempt with all that is counted around it; gives back what was reserved. `attempt`: its number in the request, from 1. */
 export async function tryOnce(
   run: Run,
   sent: Sent,
-  attempt: number,
-  remainingMs: number,
-): Promise<{ outcome: AttemptOutcome; record: AttemptRecord; credential: string | undefined }> {
+  { guard, credential, booking }: Reserved,
+  { attempt, remainingMs, going }: { attempt: number; remainingMs: number; going: Continuation | undefined },
+): Promise<{ outcome: AttemptOutcome; record: AttemptRecord; otherCredential: boolean }> {
   const { endpoint, model } = sent
   const { live, facts, dialect } = run
   const startMs = run.now()
   if (attempt === 1) live.budget(model.entry.ref).request(startMs)
-  const credential = endpoint.backend.auth && live.credentials.pick(endpoint.backend.auth.credentials, startMs)
-  const guard = live.take(endpoint.id)
   run.onSend(sent, attempt)
   const engine = live.endpoint(endpoint.id).engine ?? endpoint.backend.engine
+  const part = going?.part(sent, engine)
+  const { upload } = run
+  const kept = bodyFor(
+    run.body,
+    {
+      upstreamModel: sent.upstreamModel,
+      clampOutputTokens: part === undefined ? sent.clampOutputTokens : part.clampOutputTokens,
+      askUsage: profileOf(engine).usageMustBeAskedFor,
+      engine,
+      prefix: part?.prefix,
+    },
+    dialect,
+  )
   const outcome = await runAttempt({
     dispatcher: run.pools.of(endpoint),
-    path: endpoint.basePath + dialect.path.slice('/v1'.length),
+    path: upstreamPath(sent, dialect, run.body),
+    ...(dialect.method !== undefined && { method: dialect.method }),
     headers: upstreamHeaders(
       run.clientHeaders,
       endpoint,
       run.requestId,
       credential === undefined ? undefined : run.table.credentials.get(credential),
+      { contentType: run.body.contentType, contentLength: lengthOf(run, kept) },
     ),
-    body: bodyFor(
-      run.body,
-      {
-        upstreamModel: sent.upstreamModel,
-        clampOutputTokens: sent.clampOutputTokens,
-        askUsage: profileOf(engine).usageMustBeAskedFor,
-        engine,
-      },
-      dialect,
-    ),
+    body: upload === undefined ? (run.body.contentType === '' ? null : kept) : upload.after(kept),
     stream: facts.stream,
     usageAsked: run.body.usageAsked,
     dialect,
+    editor: part?.editor,
     answer: run.answer,
     deadlines: deadlinesFor(endpoint, live.latency, facts.promptTokens, Math.max(0, remainingMs)),
-    head: (upstream, stream) => run.head(sent, attempt, upstream, stream),
+    head: (upstream, stream) => {
+      guard.began(run.now())
+      return run.head(sent, attempt, upstream, stream)
+    },
+    onHead: (headers) => hear(run, sent, credential, headers),
     isQueued: () => {
+      if (upload?.flows === true) return true
       const { waiting, signalsAtMs } = live.endpoint(endpoint.id)
       return (waiting ?? 0) > 0 && run.now() - signalsAtMs <= SIGNALS_FRESH_MS && run.now() - startMs < MAX_QUEUED_MS
     },
     now: run.now,
   })
-  guard.release()
+  const otherCredential = learn(run, sent, outcome, { guard, credential, startMs, remainingMs })
+  settle(booking, { outcome, facts, endpoint }, run.now())
+  run.holds.roomAt(model.entry.ref)
   const durationMs = run.now() - startMs
-  if (outcome.kind === 'answered') remember(run, sent, outcome, { startMs, durationMs })
+  const method = part?.method
+  if (outcome.kind === 'answered' && method === undefined) remember(run, sent, outcome, durationMs)
+  const where = { model: model.entry.ref, backend: endpoint.backend.name, endpoint: endpoint.id }
   return {
     outcome,
-    record: { model: model.entry.ref, backend: endpoint.backend.name, endpoint: endpoint.id, durationMs, ...wordFor(outcome) },
-    credential,
+    record: { ...where, durationMs, ...wordFor(outcome), ...(method !== undefined && { continuation: method }) },
+    otherCredential,
   }
 }
 
-const wordFor = (outcome: AttemptOutcome): Pick<AttemptRecord, 'outcome' | 'cause'> =>
-  outcome.kind === 'answered' || outcome.kind === 'gone'
-    ? { outcome: outcome.kind, cause: undefined }
-    : { outcome: outcome.failure.class, cause: outcome.failure.cause }
+/** Believes what an upstream says of its limits. A credential that has nothing left rests, though its answer was a success. */
+function hear({ live, now }: Run, { endpoint }: Sent, credential: string | undefined, headers: IncomingHttpHeaders): void {
+  const nowMs = now()
+  const untilMs = live.limits.heard(endpoint, credential, headers, nowMs)
+  const ids = endpoint.backend.auth?.credentials ?? []
+  if (untilMs === undefined || credential === undefined || ids.length < 2) return
+  live.credentials.park(credential, ids, { kind: 'rate_limit', sinceMs: nowMs, untilMs, because: 'nothing remains of its rate limit' })
+}
 
-function remember(
-  { live, facts }: Run,
-  { endpoint }: Sent,
-  { firstTokenMs }: AttemptOutcome,
-  { startMs, durationMs }: { startMs: number; durationMs: number },
-): void {
-  live.succeeded(endpoint.id, startMs)
+/** The announced length of an upload, with what was changed in its beginning; undefined = as long as its bytes, or unknown. */
+function lengthOf({ upload, body, clientHeaders }: Run, kept: Uint8Array): number | undefined {
+  const announced = clientHeaders['content-length']
+  return upload === undefined || announced === undefined ? undefined : Number(announced) + kept.length - body.bytes.length
+}
+
+const wordFor = (outcome: AttemptOutcome): Pick<AttemptRecord, 'outcome' | 'label' | 'cause'> =>
+  outcome.kind === 'answered' || outcome.kind === 'gone' || outcome.kind === 'diverged'
+    ? { outcome: outcome.kind, cause: undefined }
+    : { outcome: outcome.failure.class, label: failureLabel(outcome.failure), cause: outcome.failure.cause }
+
+function remember({ live, facts }: Run, { endpoint }: Sent, { firstTokenMs }: AttemptOutcome, durationMs: number): void {
   if (facts.stream && firstTokenMs !== undefined) live.latency.add(endpoint.model, 'firstToken', facts.promptTokens, firstTokenMs)
   live.latency.add(endpoint.model, 'whole', facts.promptTokens, durationMs)
-}
-
-/** Books the failure. True: it was only the credential's, and another one may be tried at once. */
-export function learn({ live, now, dice, dialect }: Run, { endpoint }: Sent, failure: Failure, credential: string | undefined): boolean {
-  const nowMs = now()
-  if (failure.class === 'NOT_IMPLEMENTED') live.lacks(endpoint.id, dialect.capability)
-  const ids = endpoint.backend.auth?.credentials ?? []
-  const isCredentials = failure.class === 'ENDPOINT_DISABLED' || failure.class === 'RATE_LIMIT'
-  if (credential !== undefined && ids.length > 1 && isCredentials) {
-    const untilMs = nowMs + (failure.class === 'RATE_LIMIT' ? (failure.retryAfterMs ?? 1000) : DISABLED_MS)
-    if (live.credentials.park(credential, ids, untilMs, nowMs)) return true
-  }
-  live.failed(endpoint.id, { class: failure.class, retryAfterMs: failure.retryAfterMs, because: shownCause(failure) }, nowMs, dice())
-  return false
 }

@@ -95,6 +95,7 @@ export class Account {
       remaining: 0,
       needed: 1,
       resetMs: Math.min(MAX_WAIT_MS, Math.max(MIN_WAIT_MS, eachMs)),
+      leased: false,
     }
   }
 

@@ -8,15 +8,15 @@ export interface Demand {
   readonly outputTokens: number
 }
 
-/** A prompt may be this much longer than estimated. */
-const INPUT_ROOM = 1.1
+/** Of its estimated length a prompt may have so much. */
+const INPUT_ROOM_PERCENT = 110
 /** While too few answers are known, and the request names no limit. */
 const UNKNOWN_OUTPUT_TOKENS = 1000
 /** Routes whose answers are generated token by token; others answer with none. */
 const GENERATES: ReadonlySet<string> = new Set(['chat', 'completions', 'responses', 'messages'])
 
 export function demandOf({ route, promptTokens, maxOutputTokens }: LimitedRequest, p95OutputTokens: number | undefined): Demand {
-  const inputTokens = Math.ceil(promptTokens * INPUT_ROOM)
+  const inputTokens = Math.ceil((promptTokens * INPUT_ROOM_PERCENT) / 100)
   const usual = p95OutputTokens ?? maxOutputTokens ?? UNKNOWN_OUTPUT_TOKENS
   const outputTokens = GENERATES.has(route) ? Math.ceil(Math.min(maxOutputTokens ?? usual, usual)) : 0
   return { tokens: inputTokens + outputTokens, inputTokens, outputTokens }

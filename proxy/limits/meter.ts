@@ -72,7 +72,7 @@ export class Meter {
     const used = this.window.used(nowMs)
     if (used + needed <= cap + EPSILON) return undefined
     const resetMs = needed > max ? Number.POSITIVE_INFINITY : this.window.freesInMs(used + needed - cap, nowMs)
-    return { key, limit, max, remaining: Math.max(0, cap - used), needed, resetMs }
+    return { key, limit, max, remaining: Math.max(0, cap - used), needed, resetMs, leased: cap < max }
   }
 
   take(amount: number, nowMs: number): Mark {

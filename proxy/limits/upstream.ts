@@ -8,6 +8,7 @@ export const DEFAULT_SHIFT_AT_PERCENT = 80
 const UNTIL_RESET_MS = 60_000
 /** What resets later than this is no limit a minute: a declared one holds beside it. */
 const A_MINUTE_MS = 61_000
+const LONGER = /hour|day|month/
 /** Names come from upstreams. */
 const MAX_HEARD = 16
 
@@ -47,7 +48,7 @@ export class UpstreamUse {
       limit,
       remaining,
       untilMs: nowMs + (resetMs ?? UNTIL_RESET_MS),
-      aMinute: resetMs === undefined || resetMs <= A_MINUTE_MS,
+      aMinute: !LONGER.test(name) && (resetMs === undefined || resetMs <= A_MINUTE_MS),
       sentBefore: unit === undefined ? 0 : this.#sent[unit],
     })
   }

@@ -24,9 +24,11 @@ const fail = (
   failure: FailureClass,
   { nowMs = 0, dice = 0.5, retryAfterMs }: { nowMs?: number; dice?: number; retryAfterMs?: number } = {},
 ): number => {
-  live.failed(A, { class: failure, retryAfterMs, because: failure }, nowMs, dice)
+  live.take(A, nowMs).failed({ class: failure, retryAfterMs, because: failure }, nowMs, dice)
   return live.endpoint(A).coolUntilMs
 }
+
+const answer = (live: Live, startedAtMs: number, nowMs = startedAtMs): void => live.take(A, startedAtMs).succeeded(nowMs)
 
 test('in flight is what was taken and not released, however often and in whatever order releases come', () => {
   const step = fc.oneof(fc.constant('take' as const), fc.nat({ max: 20 }))
@@ -60,10 +62,10 @@ test('a request that outlives its endpoint releases nothing of one that came bac
 test('an endpoint that no table has counts nothing', () => {
   const live = liveWith()
   live.take('gone').release()
-  live.failed('gone', { class: 'REFUSED', because: 'x' }, 0, 0.5)
+  live.take('gone', 0).failed({ class: 'REFUSED', because: 'x' }, 0, 0.5)
   live.lacks('gone', 'chat')
   live.report({ endpointId: 'gone', healthy: true, atMs: 0 })
-  live.succeeded('gone', 0)
+  live.take('gone', 0).succeeded(0)
   assert.equal(live.endpoint('gone').inFlight, 0)
   assert.equal(live.all().size, 0)
 })
@@ -84,19 +86,29 @@ const PENALTIES: Readonly<Record<string, [number, number]>> = {
 
 for (const [name, [coolUntilMs, expected]] of Object.entries(PENALTIES)) test(name, () => assert.equal(coolUntilMs, expected))
 
-test('the third failure in a row opens the circuit, each further one for longer, up to fifteen seconds', () => {
+test('the third failure in a row opens the circuit; what was on its way then, or is sent in panic, makes it no longer', () => {
   const live = liveWith('a')
-  const times = Array.from({ length: 9 }, () => fail(live, 'RETRY_SAME', { dice: 0.999 }))
-  assert.deepEqual(times.map(Math.round), [0, 0, 999, 1998, 3996, 7992, 14_985, 14_985, 14_985])
+  const times = Array.from({ length: 6 }, () => fail(live, 'RETRY_SAME', { dice: 0.999 }))
+  assert.deepEqual(times.map(Math.round), [0, 0, 999, 999, 999, 999])
   assert.equal(live.endpoint(A).coolBecause, 'RETRY_SAME')
+})
+
+test('each failed probe opens it for longer, up to fifteen seconds', () => {
+  const live = liveWith('a')
+  fail(live, 'REFUSED', { dice: 0.999 })
+  const times = Array.from({ length: 7 }, () => {
+    const nowMs = live.endpoint(A).coolUntilMs
+    return fail(live, 'RETRY_SAME', { nowMs, dice: 0.999 }) - nowMs
+  })
+  assert.deepEqual(times.map(Math.round), [1998, 3996, 7992, 14_985, 14_985, 14_985, 14_985])
 })
 
 test('a success between failures starts the count anew', () => {
   const live = liveWith('a')
   for (let at = 0; at < 10; at++) {
-    fail(live, 'RETRY_SAME')
-    fail(live, 'OUR_DEADLINE')
-    live.succeeded(A, 0)
+    fail(live, 'RETRY_SAME', { nowMs: 20_000 * at })
+    fail(live, 'OUR_DEADLINE', { nowMs: 20_000 * at })
+    answer(live, 20_000 * at)
   }
   assert.equal(live.endpoint(A).coolUntilMs, 0)
 })
@@ -105,7 +117,7 @@ test('a cool-down says whether the endpoint was out of reach, or an engine asked
   const live = liveWith('a')
   fail(live, 'REFUSED')
   assert.equal(live.endpoint(A).unreached, true)
-  fail(live, 'CAPACITY')
+  fail(live, 'CAPACITY', { dice: 0.9 })
   assert.equal(live.endpoint(A).unreached, false)
 })
 
@@ -124,9 +136,10 @@ test('no failure shortens a cool-down', () => {
       let untilMs = 0
       for (const { class: one, afterMs, retryAfterMs, dice } of failures) {
         nowMs += afterMs
-        live.failed(A, { class: one, retryAfterMs, because: one }, nowMs, dice)
+        const closedBefore = live.endpoint(A).coolUntilMs > nowMs
+        live.take(A, nowMs).failed({ class: one, retryAfterMs, because: one }, nowMs, dice)
         const { coolUntilMs } = live.endpoint(A)
-        assert.ok(coolUntilMs >= untilMs)
+        assert.ok(coolUntilMs >= untilMs || !closedBefore)
         untilMs = coolUntilMs
       }
     }),
@@ -136,9 +149,9 @@ test('no failure shortens a cool-down', () => {
 test('an answer to a request that began before the cool-down does not end it; one that began in it does', () => {
   const live = liveWith('a')
   fail(live, 'RATE_LIMIT', { nowMs: 1000, retryAfterMs: 30_000 })
-  live.succeeded(A, 999)
+  answer(live, 999, 5000)
   assert.equal(live.endpoint(A).coolUntilMs, 31_000)
-  live.succeeded(A, 1000)
+  answer(live, 1000, 5000)
   assert.equal(live.endpoint(A).coolUntilMs, 0)
   assert.equal(live.endpoint(A).coolBecause, undefined)
 })
@@ -154,12 +167,11 @@ test('a probe that finds it well again after it was down ends its cool-down and 
   live.report({ endpointId: A, healthy: false, reason: 'HTTP 503', atMs: 2 })
   assert.equal(live.endpoint(A).notReadyBecause, 'HTTP 503')
   live.report({ endpointId: A, healthy: true, atMs: 3 })
-  const { coolUntilMs, failuresInARow, lacking, ready, notReadyBecause } = live.endpoint(A)
+  const { coolUntilMs, lacking, ready, notReadyBecause } = live.endpoint(A)
   assert.deepEqual(
-    { coolUntilMs, failuresInARow, lacking, ready, notReadyBecause },
+    { coolUntilMs, lacking, ready, notReadyBecause },
     {
       coolUntilMs: 0,
-      failuresInARow: 0,
       lacking: [],
       ready: true,
       notReadyBecause: undefined,

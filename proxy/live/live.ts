@@ -1,95 +1,97 @@
 /**
- * What is known of endpoints right now: in flight, health, cool-downs, signals, round-robin cursors, retry budgets, times to first token.
- * In: events of the proxy itself (take, failure, success) and the prober's reports. Out: a `LiveView` for decide. One writer, this class;
- * everything happens within one turn of the event loop. Touches no socket and no clock: times arrive as values.
+ * What is known of endpoints right now: in flight, health, circuits and parkings, signals, round-robin cursors, retry budgets, times to
+ * first token. In: events of the proxy itself (take, and how it ended) and the prober's reports. Out: a `LiveView` for decide, and events
+ * of circuits. One writer, this class; everything happens within one turn of the event loop. Touches no socket and no clock: times arrive
+ * as values.
  */
-import { CLASSES, type FailureClass, UNREACHED } from '../decide/classes.ts'
+import { admits, CLOSED, type Trip } from '../decide/circuit-view.ts'
 import type { CursorStep } from '../decide/decision.ts'
-import type { EndpointView, LiveView } from '../decide/input.ts'
+import type { LiveView } from '../decide/input.ts'
 import { smoothAdvance } from '../decide/smooth.ts'
 import { Limits } from '../limits/limits.ts'
-import type { ProbeReport } from '../probe/report.ts'
+import type { ProbeReport, RetestReport } from '../probe/report.ts'
 import type { CompiledEndpoint, CompiledTable } from '../routing-table/compiled.ts'
 import { EndpointsById } from '../routing-table/endpoints-by-id.ts'
-import type { Capability, Engine, Ref } from '../routing-table/v1.ts'
+import type { Capability, Ref } from '../routing-table/v1.ts'
+import { isEjected, mayEject, rampingFrom } from './circuit.ts'
+import { bookAnswer, bookFailure, type FailureSeen, startAnew } from './circuit-booking.ts'
 import { CredentialBook } from './credentials.ts'
+import { type EndpointState, fresh, type Mutable, retestedByUs } from './endpoint-state.ts'
 import { LatencyBook } from './latency.ts'
 import { RetryBudget } from './retry-budget.ts'
 
-const OUTLIER_FAILURES = 3
-const REOPEN_BASE_MS = 1000
-const REOPEN_MAX_MS = 15_000
-const PARK_MIN_MS = 1000
-const PARK_MAX_MS = 10_000
-const MAX_BELIEVED_MS = 3_600_000
-export const DISABLED_MS = 60_000
-
-export interface EndpointState extends EndpointView {
-  readonly engine: Exclude<Engine, 'Auto'> | undefined
-  readonly responseMs: number | undefined
-  readonly cacheUsed: number | undefined
-  readonly failuresInARow: number
-  readonly lastProbeAtMs: number | undefined
-  /** The engine's model list lacks the upstream model. Advice only: many engines serve any name. */
-  readonly modelMissing: boolean
-}
-
-type Mutable = { -readonly [K in keyof EndpointState]: EndpointState[K] } & {
-  /** When the cool-down was set or lengthened. */
-  coolSinceMs: number
-}
-
-/** Counts one request in flight. Released exactly once however often it is asked. */
+/** Counts one request in flight, and books how it ended. Ends once, by the first of the last three calls; those after it change nothing. */
 export interface Guard {
+  /** It alone finds out whether its endpoint works again. */
+  readonly probe: boolean
+  /** Its answer has begun: enough for a half-open endpoint, as a stream may take minutes. Does not end it. */
+  began(nowMs: number): void
+  succeeded(nowMs: number): void
+  failed(failure: FailureSeen, nowMs: number, dice: number): void
+  /** Without a verdict: the client left, or it was not the endpoint's fault. The place of a probe is free again. */
   release(): void
 }
 
-const fresh = (settled: boolean): Mutable => ({
-  inFlight: 0,
-  ready: undefined,
-  notReadyBecause: undefined,
-  waiting: undefined,
-  running: undefined,
-  signalsAtMs: Number.NEGATIVE_INFINITY,
-  coolUntilMs: 0,
-  coolSinceMs: 0,
-  coolBecause: undefined,
-  unreached: false,
-  capabilities: undefined,
-  contextWindowTokens: undefined,
-  settled,
-  engine: undefined,
-  responseMs: undefined,
-  cacheUsed: undefined,
-  failuresInARow: 0,
-  lastProbeAtMs: undefined,
-  modelMissing: false,
-  lacking: [],
-})
+/** For metrics, and for our own probes of open circuits. */
+export type CircuitEvent =
+  | { readonly kind: 'opened'; readonly endpoint: CompiledEndpoint; readonly trip: Trip | 'half_open'; readonly untilMs: number }
+  | { readonly kind: 'probed'; readonly endpoint: CompiledEndpoint; readonly result: 'closed' | 'reopened' | 'inconclusive' }
+  /** A request goes to an endpoint that admits none, as nothing else is left. */
+  | { readonly kind: 'panic'; readonly endpoint: CompiledEndpoint }
+
+export interface LiveOptions {
+  readonly onCircuit?: (event: CircuitEvent) => void
+  /** Asks for a probe of an open circuit at that time, with `retested` as the answer. Absent = requests do it. */
+  readonly retest?: (endpointId: string, atMs: number) => void
+}
+
+const NO_GUARD: Guard = { probe: false, began: () => {}, succeeded: () => {}, failed: () => {}, release: () => {} }
 
 export class Live implements LiveView {
   readonly latency = new LatencyBook()
   readonly credentials = new CredentialBook()
   readonly limits = new Limits()
+  readonly #options: LiveOptions
   readonly #endpoints = new Map<string, Mutable>()
   readonly #cursors = new Map<string, Map<string, number>>()
   readonly #budgets = new Map<Ref, RetryBudget>()
   readonly #unknown = fresh(false)
   #applied = new EndpointsById<CompiledEndpoint>()
+  #models: CompiledTable['models'] = new Map()
 
-  /** Follows a table swap: new endpoints start fresh, removed ones are forgotten (running requests keep their guard). */
-  apply(table: CompiledTable): void {
+  constructor(options: LiveOptions = {}) {
+    this.#options = options
+  }
+
+  /**
+   * Follows a table swap: new endpoints start fresh, removed ones are forgotten (running requests keep their guard). One that comes to
+   * others of its model gets a growing part of its share, so that it is not buried while it is cold; without a time it gets all at once.
+   */
+  apply(table: CompiledTable, nowMs?: number): void {
     const before = this.#applied
-    for (const { id, backend } of table.endpoints.differingFrom(before))
-      if (!this.#endpoints.has(id)) this.#endpoints.set(id, fresh(!backend.probed))
+    for (const endpoint of table.endpoints.differingFrom(before)) this.#keep(endpoint, nowMs)
     for (const { id } of before.differingFrom(table.endpoints)) if (!table.endpoints.has(id)) this.#endpoints.delete(id)
     this.#applied = table.endpoints
+    this.#models = table.models
     for (const ref of this.#budgets.keys()) if (!table.models.has(ref)) this.#budgets.delete(ref)
     const rules = new Set(table.table.policies.flatMap(({ ref, rules }) => rules.map(({ name }) => `${ref}/${name}`)))
     for (const key of this.#cursors.keys()) if (!table.models.has(key) && !rules.has(key)) this.#cursors.delete(key)
     this.latency.keep((ref) => table.models.has(ref))
     this.credentials.keep((id) => table.credentials.has(id))
     this.limits.apply(table)
+  }
+
+  #keep(endpoint: CompiledEndpoint, nowMs: number | undefined): void {
+    const { id, backend, model, lastResort } = endpoint
+    const known = this.#endpoints.get(id)
+    const joins = nowMs !== undefined && !lastResort && this.#models.get(model)?.endpoints.some((other) => this.#endpoints.has(other.id))
+    const state = known ?? fresh(!backend.probed, joins === true ? rampingFrom(CLOSED, nowMs) : CLOSED)
+    this.#endpoints.set(id, state)
+    this.#setRetest(endpoint, state)
+  }
+
+  #setRetest(endpoint: CompiledEndpoint, state: Mutable): void {
+    state.retestedBy = this.#options.retest !== undefined && retestedByUs(endpoint, state) ? 'probe' : 'request'
   }
 
   endpoint(id: string): EndpointState {
@@ -111,65 +113,82 @@ export class Live implements LiveView {
     }
   }
 
-  take(id: string): Guard {
+  /** Of a request that is sent now. Without a time it is only counted, as nobody will say how it ended. */
+  take(id: string, nowMs?: number): Guard {
     const state = this.#endpoints.get(id)
-    if (state === undefined) return { release: () => {} }
+    if (state === undefined) return NO_GUARD
     state.inFlight++
+    const admitted = nowMs === undefined ? 'any' : admits(state, nowMs)
+    if (admitted === 'none') this.#tell(id, state, (endpoint) => ({ kind: 'panic', endpoint }))
     let held = true
-    return {
-      release: () => {
-        if (held) state.inFlight--
-        held = false
+    const end = (book: () => void): void => {
+      if (!held) return
+      held = false
+      state.inFlight--
+      book()
+    }
+    const guard: Guard = {
+      probe: admitted === 'one',
+      began: (atMs) => {
+        if (state.probe === guard) this.#answered(id, state, { guard, startedAtMs: nowMs ?? atMs, nowMs: atMs })
       },
+      succeeded: (endMs) => end(() => this.#answered(id, state, { guard, startedAtMs: nowMs ?? endMs, nowMs: endMs })),
+      failed: (failure, endMs, dice) => end(() => this.#failed(id, state, failure, { guard, nowMs: endMs, dice })),
+      release: () => end(() => this.#probed(id, state, guard, 'inconclusive')),
     }
+    if (guard.probe) setProbe(state, guard)
+    return guard
   }
 
-  /** An answer ends a cool-down only if its attempt began in it: a long stream from before says nothing of a rate limit hit since. */
-  succeeded(id: string, startedAtMs: number): void {
-    const state = this.#endpoints.get(id)
-    if (state === undefined) return
-    state.failuresInARow = 0
-    if (startedAtMs < state.coolSinceMs) return
-    state.coolUntilMs = 0
-    state.coolBecause = undefined
+  /** What our own probe of an open circuit has found. */
+  retested({ endpointId, startedAtMs, atMs, because, answered }: RetestReport, dice: number): void {
+    const state = this.#endpoints.get(endpointId)
+    if (state?.circuit.state !== 'open' || startedAtMs < state.circuit.untilMs) return
+    const guard = {}
+    setProbe(state, guard)
+    if (because === undefined) this.#answered(endpointId, state, { guard, startedAtMs, nowMs: atMs })
+    else this.#failed(endpointId, state, { class: answered ? 'BAD_RESPONSE' : 'RETRY_SAME', because }, { guard, nowMs: atMs, dice })
   }
 
-  /** Books a failure by its class's penalty. A cool-down is only ever lengthened: max(old, new). */
-  failed(
-    id: string,
-    failure: { class: FailureClass; retryAfterMs?: number | undefined; because: string },
-    nowMs: number,
-    dice: number,
-  ): void {
-    const state = this.#endpoints.get(id)
-    if (state === undefined) return
-    const forMs = this.#penaltyMs(state, failure, dice)
-    if (forMs <= 0 || nowMs + forMs <= state.coolUntilMs) return
-    state.coolUntilMs = nowMs + forMs
-    state.coolSinceMs = nowMs
-    state.coolBecause = failure.because
-    state.unreached = UNREACHED.includes(failure.class)
+  #answered(id: string, state: Mutable, { guard, startedAtMs, nowMs }: { guard: object; startedAtMs: number; nowMs: number }): void {
+    bookAnswer(state, startedAtMs, nowMs)
+    this.#probed(id, state, guard, 'closed')
+    if (state.circuit.state !== 'open' && state.parked === undefined) setProbe(state, undefined)
   }
 
-  #penaltyMs(
-    state: Mutable,
-    { class: failure, retryAfterMs }: { class: FailureClass; retryAfterMs?: number | undefined },
-    dice: number,
-  ): number {
-    switch (CLASSES[failure].penalty) {
-      case 'none':
-        return 0
-      case 'disabled':
-        return DISABLED_MS
-      case 'parked':
-        return Math.min(retryAfterMs ?? PARK_MIN_MS + dice * (PARK_MAX_MS - PARK_MIN_MS), MAX_BELIEVED_MS)
-      case 'opens':
-        state.failuresInARow = Math.max(state.failuresInARow + 1, OUTLIER_FAILURES)
-        return reopenMs(state.failuresInARow, dice)
-      case 'counts':
-        state.failuresInARow++
-        return state.failuresInARow >= OUTLIER_FAILURES ? reopenMs(state.failuresInARow, dice) : 0
-    }
+  #failed(id: string, state: Mutable, failure: FailureSeen, at: { guard: object; nowMs: number; dice: number }): void {
+    const endpoint = this.#applied.get(id)
+    const trip = bookFailure(state, failure, {
+      ...at,
+      probe: state.probe === at.guard,
+      inARow: endpoint?.backend.health.outlier?.consecutiveFailures,
+      mayEject: () => endpoint === undefined || this.#mayEject(endpoint),
+    })
+    const reopened = trip === 'half_open' || state.parked?.kind === 'disabled'
+    this.#probed(id, state, at.guard, reopened ? 'reopened' : state.circuit.state === 'open' ? 'inconclusive' : 'closed')
+    if (trip === undefined || state.circuit.state !== 'open') return
+    const { untilMs } = state.circuit
+    this.#tell(id, state, (opened) => ({ kind: 'opened', endpoint: opened, trip, untilMs }))
+    if (state.retestedBy === 'probe') this.#options.retest?.(id, untilMs)
+  }
+
+  #mayEject({ model, lastResort, backend }: CompiledEndpoint): boolean {
+    const endpoints = this.#models.get(model)?.endpoints ?? []
+    const ejected = endpoints.filter(({ id }) => isEjected(this.endpoint(id).circuit)).length
+    return lastResort || mayEject(ejected, endpoints.length, backend.health.outlier?.maxEjectedPercent)
+  }
+
+  /** The place of a probe is free again, if this was it. */
+  #probed(id: string, state: Mutable, guard: object, result: 'closed' | 'reopened' | 'inconclusive'): void {
+    if (state.probe !== guard) return
+    setProbe(state, undefined)
+    this.#tell(id, state, (endpoint) => ({ kind: 'probed', endpoint, result }))
+  }
+
+  /** Of an endpoint that has left the table nobody wants to hear. */
+  #tell(id: string, state: Mutable, event: (endpoint: CompiledEndpoint) => CircuitEvent): void {
+    const endpoint = this.#applied.get(id)
+    if (endpoint !== undefined && this.#endpoints.get(id) === state) this.#options.onCircuit?.(event(endpoint))
   }
 
   /** A 501: this endpoint does not have the capability, whatever its engine usually has. */
@@ -188,8 +207,8 @@ export class Live implements LiveView {
     }
     state.modelMissing = report.modelMissing ?? false
     if (recovered) {
-      state.coolUntilMs = 0
-      state.failuresInARow = 0
+      startAnew(state, report.atMs)
+      setProbe(state, undefined)
       state.lacking = []
     }
     if (report.engine !== undefined) state.settled = true
@@ -198,6 +217,8 @@ export class Live implements LiveView {
     state.lastProbeAtMs = report.atMs
     state.contextWindowTokens = report.contextWindowTokens ?? state.contextWindowTokens
     state.capabilities = report.capabilities ?? state.capabilities
+    const endpoint = this.#applied.get(report.endpointId)
+    if (endpoint !== undefined) this.#setRetest(endpoint, state)
     if (report.signalsAtMs !== undefined) {
       state.signalsAtMs = report.signalsAtMs
       state.running = report.running
@@ -219,8 +240,7 @@ export class Live implements LiveView {
   }
 }
 
-/** Full jitter on an exponential delay, with a floor so that a dead endpoint is not hammered. */
-function reopenMs(failuresInARow: number, dice: number): number {
-  const ceiling = Math.min(REOPEN_MAX_MS, REOPEN_BASE_MS * 2 ** (failuresInARow - OUTLIER_FAILURES))
-  return Math.max(REOPEN_BASE_MS / 2, dice * ceiling)
+function setProbe(state: Mutable, probe: object | undefined): void {
+  state.probe = probe
+  state.probing = probe !== undefined
 }

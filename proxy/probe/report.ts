@@ -33,3 +33,14 @@ export interface ProbeReport {
   /** The engine answers, and does not have the backend's `upstreamModel`. */
   modelMissing?: boolean
 }
+
+/** What a probe of an open circuit has found: a health request, then a completion of one token. */
+export interface RetestReport {
+  endpointId: string
+  startedAtMs: number
+  atMs: number
+  /** Why it does not work; undefined = it works. No address in it. */
+  because: string | undefined
+  /** It answered, be it with an error. */
+  answered: boolean
+}

@@ -46,7 +46,7 @@ function decided(asked: string, client: Facts['client'] = { name: undefined, nam
     headers: {},
     client,
   }
-  return decide({ facts, table: TABLE, live, nowMs: 0, dice: 0, past: [] })
+  return decide({ facts, table: TABLE, live, nowMs: 0, dice: 0, past: [], turn: false, waitingFor: () => 0 })
 }
 
 const fields = (head: readonly string[]): Record<string, string> =>

@@ -1,5 +1,6 @@
-import type { Decision } from '../decide/decision.ts'
+import type { Refusal } from '../decide/decision.ts'
 import type { Candidate } from '../decide/input.ts'
+import type { Shortage } from '../decide/limits-view.ts'
 import { isVisible } from '../decide/visible.ts'
 import type { Sent } from '../forward/run.ts'
 import { headerText } from './respond.ts'
@@ -32,15 +33,19 @@ export function sentHeaders(sent: Sent, attempts: number, clientNamespace: strin
 export const sentRemark = ({ model, endpoint }: Sent, attempts: number, clientNamespace: string): string =>
   `x-llama-swap-model ${shownName(model, clientNamespace)}, x-llama-swap-endpoint ${endpoint.backend.name}/${endpoint.id}, x-llama-swap-attempts ${attempts}`
 
-/** `x-llama-swap-*` of an answer that no endpoint gave. */
-export const refusedHeaders = (refused: Extract<Decision, { kind: 'refuse' }>): string[] => [
-  'x-llama-swap-attempts',
-  '0',
-  'x-llama-swap-rule',
-  refused.rule,
-  'x-llama-swap-why',
-  headerText(refused.why),
+/** `x-llama-swap-*` of an answer that no endpoint gave, and the limit that refused it. */
+export const refusedHeaders = ({ rule, why, shortage }: Refusal): string[] => [
+  ...['x-llama-swap-attempts', '0', 'x-llama-swap-rule', rule, 'x-llama-swap-why', headerText(why)],
+  ...(shortage === undefined ? [] : shortageHeaders(shortage)),
 ]
+
+/** In the unit that OpenAI's headers have for it; money has none. */
+function shortageHeaders({ limit, max, remaining, resetMs }: Shortage): string[] {
+  if (limit === 'costPerDay') return []
+  const unit = limit.startsWith('tokens') ? 'tokens' : 'requests'
+  const head = [`x-ratelimit-limit-${unit}`, String(max), `x-ratelimit-remaining-${unit}`, String(Math.floor(remaining))]
+  return Number.isFinite(resetMs) ? [...head, `x-ratelimit-reset-${unit}`, `${Math.ceil(resetMs / 1000)}s`] : head
+}
 
 export interface ShownCandidate {
   readonly model: string

@@ -5,6 +5,7 @@ import type { Dialect } from '../dialects/dialect.ts'
 import { readRequest } from '../dialects/request.ts'
 import type { ApiError } from '../errors.ts'
 import type { CompiledTable } from '../routing-table/compiled.ts'
+import type { Ref } from '../routing-table/v1.ts'
 import { type ShownCandidate, shownCandidates, shownName } from './decision-headers.ts'
 
 /** The same decision a request would get now, in full, and nothing is called. Round-robin turns are not used up. */
@@ -24,6 +25,7 @@ export interface ExplainQuestion {
   readonly live: LiveView
   readonly nowMs: number
   readonly dice: number
+  readonly waitingFor: (model: Ref) => number
 }
 
 export function explain(question: ExplainQuestion): { explanation: Explanation } | { error: ApiError } {
@@ -32,7 +34,16 @@ export function explain(question: ExplainQuestion): { explanation: Explanation }
   if ('error' in read) return read
   const { model: asked, stream, needs, promptTokens, maxOutputTokens } = read.body
   const facts = { route: dialect.route, path: dialect.path, asked, stream, needs, promptTokens, maxOutputTokens, client }
-  const decision = decide({ facts: { ...facts, headers }, table, live, nowMs, dice, past: [] })
+  const decision = decide({
+    facts: { ...facts, headers },
+    table,
+    live,
+    nowMs,
+    dice,
+    past: [],
+    turn: false,
+    waitingFor: question.waitingFor,
+  })
   const { epoch, seq } = table.table
   return {
     explanation: {
@@ -48,6 +59,10 @@ function shown(decision: ReturnType<typeof decide>, clientNamespace: string): Re
   if (decision.kind === 'refuse') {
     const { kind, code, message, rule, why } = decision
     return { kind, code, message, rule, why }
+  }
+  if (decision.kind === 'hold') {
+    const { kind, maxWaitMs, priority, rule, why } = decision
+    return { kind, maxWaitMs, priority, rule, why }
   }
   const { kind, model, endpoint, upstreamModel, clampOutputTokens, rule, why } = decision
   return {

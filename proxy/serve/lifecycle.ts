@@ -6,20 +6,23 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Client, Facts } from '../decide/input.ts'
 import type { Dialect } from '../dialects/dialect.ts'
-import { type RequestBody, readRequest } from '../dialects/request.ts'
+import type { RequestBody } from '../dialects/request.ts'
 import { parseDuration } from '../duration.ts'
-import { type ApiError, statusOf } from '../errors.ts'
+import { type ApiError, skinOf, statusIn } from '../errors.ts'
 import { runAttempts } from '../forward/attempts.ts'
 import { ClientAnswer } from '../forward/client-answer.ts'
 import { passBack } from '../forward/headers.ts'
 import type { Pools } from '../forward/pools.ts'
 import type { Ending, Sent } from '../forward/run.ts'
+import type { Holds } from '../hold/holds.ts'
 import type { Live } from '../live/live.ts'
 import type { CompiledTable } from '../routing-table/compiled.ts'
+import { INTERRUPTS, type Interrupt } from '../routing-table/v1.ts'
 import { type AuthSettings, authenticate } from './authenticate.ts'
-import { type BodyLimits, type HeldBytes, readBody } from './body.ts'
+import type { BodyLimits, HeldBytes } from './body.ts'
 import { debugHeader, refusedHeaders, sentHeaders, sentRemark } from './decision-headers.ts'
 import { sendError } from './respond.ts'
+import { accept, type TakenBody, takeBody } from './take-body.ts'
 
 /** What a settled request leaves behind: metrics, the access line and replay are made of it. */
 export interface RequestRecord {
@@ -37,6 +40,8 @@ export interface RequestRecord {
   readonly durationMs: number
   /** Our own share: from the complete body to the first byte we send upstream. */
   readonly overheadMs: number | undefined
+  /** Waited in queues for a slot or for room in a limit. */
+  readonly heldMs: number
   readonly bytesSent: number
   readonly table: { readonly epoch: number; readonly seq: number }
 }
@@ -45,6 +50,7 @@ export interface Serving {
   readonly table: () => CompiledTable
   readonly live: Live
   readonly pools: Pools
+  readonly holds: Holds
   readonly auth: AuthSettings
   readonly body: BodyLimits
   readonly held: HeldBytes
@@ -60,6 +66,8 @@ interface Noted {
   client?: Client
   bodyDoneMs?: number
   sentMs?: number
+  /** In queues, before the first attempt. */
+  heldMs?: number
 }
 
 export async function serveInference(
@@ -104,7 +112,7 @@ interface Life {
 
 async function live(life: Life): Promise<Result> {
   const { serving, request, table, answer, noted } = life
-  const refusal = accept(request) // 1: what is no JSON request at all
+  const refusal = accept(request, life.dialect) // 1: what is no request of this route at all
   if (refusal !== undefined) return { error: refusal }
   const who = authenticate(request.headers, table, serving.auth, life.startMs) // 2: before the body is read, so that strangers cost nothing
   if ('error' in who) return who
@@ -118,37 +126,29 @@ async function live(life: Life): Promise<Result> {
         param: 'x-llama-swap-timeout',
       },
     }
-  const read = await readBody(request, serving.body, serving.held)
+  const interrupt = interruptOf(request.headers)
+  if (interrupt === null)
+    return {
+      error: { code: 'invalid_value', message: 'x-llama-swap-interrupt must be Error or Continue.', param: 'x-llama-swap-interrupt' },
+    }
+  const read = await takeBody(request, life.dialect, { limits: serving.body, held: serving.held }) // 3
   if (read.kind === 'gone') return { gone: true }
   if (read.kind === 'error') return read
   noted.bodyDoneMs = serving.now()
   try {
-    const facts = readRequest(read.bytes, life.dialect) // 3
-    if ('error' in facts) return facts
-    noted.facts = factsOf(life, facts.body, who.client)
-    const ending = await attempt(life, facts.body, noted.facts, timeoutMs) // 4 to 8: decide, attempt, commit, stream
+    noted.facts = factsOf(life, read.body, who.client)
+    const ending = await attempt(life, read, noted.facts, { timeoutMs, interrupt }) // 4 to 8: decide, attempt, commit, stream
     return { ending, gone: ending.kind === 'gone', ...(ending.kind === 'failed' && { error: ending.error }) }
   } finally {
-    serving.held.give(read.bytes.length)
+    serving.held.give(read.heldBytes)
     answer.onGone(undefined)
   }
-}
-
-/** Only JSON without an encoding of its own is read. */
-function accept({ headers }: IncomingMessage): ApiError | undefined {
-  const type = headers['content-type']
-  if (type === undefined || !/^application\/([a-z0-9.+-]+[+])?json\s*(;|$)/i.test(type)) {
-    return { code: 'unsupported_media_type', message: 'Send the body as JSON, with "Content-Type: application/json".' }
-  }
-  const encoding = headers['content-encoding']
-  if (encoding !== undefined && encoding !== 'identity')
-    return { code: 'unsupported_media_type', message: 'Send the body without content encoding.' }
-  return undefined
 }
 
 const factsOf = ({ request, dialect }: Life, body: RequestBody, client: Client): Facts => ({
   route: dialect.route,
   path: dialect.path,
+  ...(dialect.method !== undefined && { method: dialect.method }),
   asked: body.model,
   stream: body.stream,
   needs: body.needs,
@@ -158,35 +158,47 @@ const factsOf = ({ request, dialect }: Life, body: RequestBody, client: Client):
   client,
 })
 
-function attempt(life: Life, body: RequestBody, facts: Facts, timeoutMs: number): Promise<Ending> {
+function attempt(
+  life: Life,
+  { body, upload }: Extract<TakenBody, { kind: 'body' }>,
+  facts: Facts,
+  { timeoutMs, interrupt }: { timeoutMs: number; interrupt: Interrupt | undefined },
+): Promise<Ending> {
   const { serving, request, requestId, table, answer, noted, startMs, dialect } = life
   const debug = request.headers['x-llama-swap-debug'] === '1'
+  const skinned = skinOf(dialect.path) === 'anthropic' ? ['request-id', requestId] : []
   let current: { sent: Sent; attempts: number } | undefined
   const head = (sent: Sent, attempts: number, upstream: IncomingHttpHeaders, stream: boolean): readonly string[] => {
-    const list = ['x-request-id', requestId, ...sentHeaders(sent, attempts, facts.client.namespace)]
-    passBack(upstream, list)
+    const list = ['x-request-id', requestId, ...skinned, ...sentHeaders(sent, attempts, facts.client.namespace)]
+    const limits = serving.live.limits.headers({ model: sent.model.entry.ref, policy: sent.rule.policy, facts }, serving.now())
+    passBack(upstream, list, limits)
     if (stream) list.push('cache-control', 'no-cache', 'x-accel-buffering', 'no')
     if (debug) list.push(...debugHeader(sent.candidates, facts.client.namespace))
     return list
   }
   if (facts.stream) {
-    answer.keepAlive(() =>
-      current === undefined
-        ? ['content-type', EVENTS, 'x-request-id', requestId]
-        : head(current.sent, current.attempts, { 'content-type': EVENTS }, true),
+    answer.keepAlive(
+      () =>
+        current === undefined
+          ? ['content-type', EVENTS, 'x-request-id', requestId]
+          : head(current.sent, current.attempts, { 'content-type': EVENTS }, true),
+      dialect.keepAlive,
     )
   }
   return runAttempts({
     requestId,
     facts,
     body,
+    upload,
     clientHeaders: request.headers,
     dialect,
     table,
     live: serving.live,
     pools: serving.pools,
+    holds: serving.holds,
     answer,
     timeoutMs,
+    interrupt,
     startMs,
     now: serving.now,
     dice: serving.dice,
@@ -195,6 +207,9 @@ function attempt(life: Life, body: RequestBody, facts: Facts, timeoutMs: number)
       if (answer.statusCommitted) answer.remark(sentRemark(sent, attempts, facts.client.namespace))
       current = { sent, attempts }
       noted.sentMs ??= serving.now()
+    },
+    onHeld: (waitedMs) => {
+      if (noted.sentMs === undefined) noted.heldMs = (noted.heldMs ?? 0) + waitedMs
     },
   })
 }
@@ -221,7 +236,7 @@ function writeError({
   if (!answer.statusCommitted) {
     const decision = ending?.kind === 'failed' && ending.refused !== undefined ? refusedHeaders(ending.refused) : decisionOf(ending)
     sendError(response, error, requestId, decision)
-  } else if (answer.isEventStream) answer.end(dialect.errorEvent(error))
+  } else if (answer.isEventStream) answer.end(dialect.errorEvent(error, requestId))
   else answer.destroy()
 }
 
@@ -250,9 +265,11 @@ function settle({
     facts: noted.facts,
     ending: result.ending,
     error: gone ? { code: 'client_disconnected', message: 'The client left.' } : result.error,
-    status: gone ? 499 : answer.status || (result.error === undefined ? 200 : statusOf(result.error)),
+    status: gone ? 499 : answer.status || (result.error === undefined ? 200 : statusIn(skinOf(dialect.path), result.error)),
     durationMs: serving.now() - startMs,
-    overheadMs: noted.sentMs === undefined || noted.bodyDoneMs === undefined ? undefined : noted.sentMs - noted.bodyDoneMs,
+    overheadMs:
+      noted.sentMs === undefined || noted.bodyDoneMs === undefined ? undefined : noted.sentMs - noted.bodyDoneMs - (noted.heldMs ?? 0),
+    heldMs: noted.heldMs ?? 0,
     bytesSent: answer.bytesSent,
     table: table.table,
   })
@@ -261,6 +278,11 @@ function settle({
 /** A client's own id is kept if it is a plain one. */
 export function requestIdOf({ 'x-request-id': given }: IncomingHttpHeaders): string {
   return typeof given === 'string' && /^[A-Za-z0-9._-]{1,128}$/.test(given) ? given : randomUUID()
+}
+
+/** Undefined without the header; null = it is no such word. */
+function interruptOf({ 'x-llama-swap-interrupt': given }: IncomingHttpHeaders): Interrupt | undefined | null {
+  return given === undefined ? undefined : (INTERRUPTS.find((word) => word === given) ?? null)
 }
 
 /** Infinity without the header; undefined = it is no duration. */

@@ -93,7 +93,7 @@ async function explainRoute(serving: Serving, request: Request, response: Respon
   if (read.kind === 'gone') return
   if (read.kind === 'error') return fail(response, read.error)
   try {
-    const { live, now, dice, table } = serving
+    const { live, now, dice, table, holds } = serving
     const result = explain({
       bytes: read.bytes,
       headers: request.headers,
@@ -103,6 +103,7 @@ async function explainRoute(serving: Serving, request: Request, response: Respon
       live,
       nowMs: now(),
       dice: dice(),
+      waitingFor: (model) => holds.waitingFor(model),
     })
     if ('error' in result) fail(response, result.error)
     else response.json(result.explanation)

@@ -1,29 +1,33 @@
 import type { CompiledEndpoint } from '../../routing-table/compiled.ts'
+import { admits, outBecause } from '../circuit-view.ts'
 import { anyLeft, keepEndpoints, next, type Rule, refuse } from '../decision.ts'
 import type { Ctx, Facts, Input } from '../input.ts'
 import { visibleModels } from '../visible.ts'
 
 /**
- * Leaves out endpoints whose probe says they are down, then those that are cooling down after failures. When all that is left is cooling,
- * the one that recovers soonest is tried all the same (panic): a real answer, even a bad one, beats "nothing available".
+ * Leaves out endpoints whose probe says they are down, then those whose circuit is open, that asked for a pause, or whose one probe is
+ * under way. When nothing else is left, the one that reopens soonest is tried all the same (panic): a real answer, even a bad one, beats
+ * "nothing available".
  */
-export const healthyEndpoint: Rule = (ctx, { live, nowMs, facts }) => {
+export const healthyEndpoint: Rule = (ctx, input) => {
+  const { live, nowMs, facts } = input
   const ready = keepEndpoints(
     ctx,
     ({ id }) => live.endpoint(id).ready !== false,
     ({ endpoints }) => `not ready: ${(endpoints[0] && live.endpoint(endpoints[0].id).notReadyBecause) ?? 'its endpoints are down'}`,
   )
   if (!anyLeft(ready)) return refuse(ready, 'no_available_target', nothingLeft(ready, facts), { retryAfterMs: 5000 })
-  const warm = keepEndpoints(
+  const admitted = keepEndpoints(
     ready,
-    ({ id }) => live.endpoint(id).coolUntilMs <= nowMs,
-    ({ endpoints }) => `cooling down: ${(endpoints[0] && live.endpoint(endpoints[0].id).coolBecause) ?? 'it failed'}`,
+    ({ id }) => admits(live.endpoint(id), nowMs) !== 'none',
+    ({ endpoints }) => (endpoints[0] === undefined ? 'it failed' : outBecause(live.endpoint(endpoints[0].id), nowMs)),
   )
-  return next(anyLeft(warm) ? warm : soonest(ready, live))
+  return next(anyLeft(admitted) ? admitted : soonest(ready, input))
 }
 
-function soonest(ctx: Ctx, live: Input['live']): Ctx {
-  const untilMs = ({ id }: CompiledEndpoint): number => live.endpoint(id).coolUntilMs
+/** Those that wait for the end of a probe would be asked now: any of them. */
+function soonest(ctx: Ctx, { live, nowMs }: Input): Ctx {
+  const untilMs = ({ id }: CompiledEndpoint): number => Math.max(nowMs, live.endpoint(id).coolUntilMs)
   const first = Math.min(...ctx.candidates.flatMap(({ lost, endpoints }) => (lost === undefined ? endpoints.map(untilMs) : [])))
   return {
     ...keepEndpoints(

@@ -1,4 +1,5 @@
 import type { CompiledEndpoint } from '../../routing-table/compiled.ts'
+import { admits } from '../circuit-view.ts'
 import { UNREACHED } from '../classes.ts'
 import { keepEndpoints, next, type Rule } from '../decision.ts'
 import type { Candidate, Ctx, Input } from '../input.ts'
@@ -27,8 +28,8 @@ const hasOther = (candidate: Candidate, ctx: Ctx, input: Input): boolean =>
 
 function isUsable(endpoint: CompiledEndpoint, candidate: Candidate, ctx: Ctx, input: Input): boolean {
   const last = input.past.at(-1)
-  const { ready, unreached, coolUntilMs } = input.live.endpoint(endpoint.id)
-  if (ready === false || (unreached && coolUntilMs > input.nowMs)) return false
+  const view = input.live.endpoint(endpoint.id)
+  if (view.ready === false || (view.unreached && admits(view, input.nowMs) === 'none')) return false
   if (last === undefined) return true
   return !input.past.some(({ endpointId }) => endpointId === endpoint.id) && mayTry(endpoint, candidate, { ctx, input, last })
 }

@@ -1,6 +1,7 @@
 import type { CompiledModel, CompiledPolicy, CompiledRule, CompiledTarget } from '../../routing-table/compiled.ts'
 import type { HeaderMatch, Match } from '../../routing-table/v1.ts'
 import { DEFAULT_WHEN } from '../classes.ts'
+import { clientFits } from '../client-terms.ts'
 import { next, type Rule, refuse } from '../decision.ts'
 import type { Candidate, Ctx, Facts, RuleInForce } from '../input.ts'
 
@@ -24,15 +25,16 @@ export const matchingRule: Rule = (ctx, { facts }) => {
 
 function direct(ctx: Ctx, model: CompiledModel): Ctx {
   const fallback = { enabled: false, when: DEFAULT_WHEN, targets: [] }
-  const rule: RuleInForce = { name: 'direct', key: model.entry.ref, strategy: 'WeightedRandom', fallback }
+  const rule: RuleInForce = { name: 'direct', key: model.entry.ref, strategy: 'WeightedRandom', fallback, policy: undefined }
   return { ...ctx, rule, candidates: [candidate({ model, weight: 1 }, 0)] }
 }
 
-const inForce = ({ entry: policy }: CompiledPolicy, { entry }: CompiledRule): RuleInForce => ({
+const inForce = (policy: CompiledPolicy, { entry }: CompiledRule): RuleInForce => ({
   name: entry.name,
-  key: `${policy.ref}/${entry.name}`,
+  key: `${policy.entry.ref}/${entry.name}`,
   strategy: entry.strategy,
   fallback: entry.fallback,
+  policy,
 })
 
 function candidatesOf(rule: CompiledRule): readonly Candidate[] {
@@ -54,7 +56,7 @@ function matches(match: Match, facts: Facts): boolean {
   if (promptTokens?.max !== undefined && facts.promptTokens > promptTokens.max) return false
   if (headers?.some((header) => !headerFits(header, facts)) === true) return false
   if (paths !== undefined && !paths.includes(facts.path)) return false
-  return clients === undefined || clientFits(clients, facts)
+  return clients === undefined || clientFits(clients, facts.client)
 }
 
 function headerFits(match: HeaderMatch, { headers }: Facts): boolean {
@@ -63,14 +65,4 @@ function headerFits(match: HeaderMatch, { headers }: Facts): boolean {
   const values = typeof sent === 'string' ? [sent] : sent
   if (match.type === 'Present') return true
   return values.some((value) => (match.type === 'Exact' ? value === match.value : value.startsWith(match.value)))
-}
-
-/** Names and namespaces given together must both hold. */
-function clientFits({ names, namespaces }: NonNullable<Match['clients']>, { client }: Facts): boolean {
-  if (
-    names !== undefined &&
-    (client.name === undefined || !names.some((name) => name === client.name || `${client.namespace}/${name}` === client.name))
-  )
-    return false
-  return namespaces === undefined || namespaces.includes(client.namespace)
 }

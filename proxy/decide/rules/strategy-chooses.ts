@@ -1,10 +1,10 @@
 import type { CompiledEndpoint } from '../../routing-table/compiled.ts'
 import { chooseEndpoint } from '../choose-endpoint.ts'
 import { chooseTarget } from '../choose-target.ts'
-import { type Rule, refuse } from '../decision.ts'
+import { lineOf, type Rule, refuse } from '../decision.ts'
 import { rolls } from '../dice.ts'
 import type { Facts } from '../input.ts'
-import { refuseFor } from './within-quota.ts'
+import { holdFor } from './within-quota.ts'
 
 /** Of the lowest tier left, the strategy chooses the target; then the model's own balancing chooses the endpoint. */
 export const strategyChooses: Rule = (ctx, input) => {
@@ -19,7 +19,7 @@ export const strategyChooses: Rule = (ctx, input) => {
     roll,
   })
   if (target === undefined) return refuse(ctx, 'no_available_target', `No endpoint of "${input.facts.asked}" can take requests.`)
-  if (target.candidate.short !== undefined) return refuseFor(ctx, target.candidate.short, input)
+  if (target.candidate.short !== undefined) return holdFor(ctx, target.candidate.short, [lineOf(target.candidate.model)], input)
   const picked = chooseEndpoint(target.candidate, input, roll)
   const { candidate } = target
   return {

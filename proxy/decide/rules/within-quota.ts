@@ -1,6 +1,18 @@
 import type { Code } from '../../errors.ts'
-import { anyLeft, keepEndpoints, next, type Refusal, type Rule, refuse, type Verdict } from '../decision.ts'
-import type { Candidate, Ctx, Input } from '../input.ts'
+import { requestPriorityOf } from '../client-terms.ts'
+import {
+  anyLeft,
+  type Decision,
+  keepEndpoints,
+  type Line,
+  lineOf,
+  next,
+  type Refusal,
+  type Rule,
+  refuse,
+  type Verdict,
+} from '../decision.ts'
+import type { Candidate, Ctx, Facts, Input } from '../input.ts'
 import type { Shortage } from '../limits-view.ts'
 
 /**
@@ -12,12 +24,13 @@ export const withinQuota: Rule = (ctx, input) => {
   const { policy } = ctx.rule
   const client =
     policy === undefined || input.admitted === true ? undefined : input.live.limits.clientShortage(policy, input.facts, input.nowMs)
-  if (client !== undefined) return refuseFor(ctx, client, input)
+  if (client !== undefined) return holdFor(ctx, client, [{ key: client.key, queue: undefined }], input)
   const within = withinModelLimits(ctx, input)
   return within.kind === 'next' ? next(besideParked(within.ctx, input)) : within
 }
 
-function withinModelLimits(ctx: Ctx, { live, facts, nowMs }: Input): Verdict {
+function withinModelLimits(ctx: Ctx, input: Input): Verdict {
+  const { live, facts, nowMs } = input
   const shortages = ctx.candidates.map(({ lost, model }) =>
     lost === undefined ? live.limits.modelShortage(model.entry.ref, facts, nowMs) : undefined,
   )
@@ -27,7 +40,7 @@ function withinModelLimits(ctx: Ctx, { live, facts, nowMs }: Input): Verdict {
   if (shifts && anyLeft(left)) return next(left)
   const soonest = shortages.filter((one) => one !== undefined).reduce((first, one) => (one.resetMs < first.resetMs ? one : first))
   const open = ctx.candidates.filter(({ lost }) => lost === undefined).length
-  if (shifts || open === 1) return refuseFor(left, soonest, { facts })
+  if (shifts || open === 1) return holdFor(left, soonest, linesOf(ctx), input)
   return next({
     ...ctx,
     candidates: ctx.candidates.map((one, index) => (shortages[index] === undefined ? one : { ...one, short: shortages[index] })),
@@ -78,7 +91,24 @@ const NAMES: Readonly<Record<Shortage['limit'], string>> = {
   queue: 'waiting requests',
 }
 
-export function refuseFor(ctx: Ctx, shortage: Shortage, { facts }: Pick<Input, 'facts'>): Refusal {
+const linesOf = ({ candidates }: Ctx): readonly Line[] =>
+  candidates.flatMap(({ lost, model }) => (lost === undefined ? [lineOf(model)] : []))
+
+/** A wait that is worth it without a queue that the model declares: a share that is on its way, or the end of a window. */
+const SHORT_WAIT_MS = 2000
+const DEFAULT_MAX_WAIT_MS = 60_000
+
+/** Waits where there will be room before the wait is over, or where more of the limit may come; else refuses. */
+export function holdFor(ctx: Ctx, shortage: Shortage, lines: readonly Line[], { facts, nowMs }: Input): Decision {
+  const refusal = refuseFor(ctx, shortage, facts)
+  const maxWaitMs = Math.max(...lines.map(({ queue }) => (queue === undefined ? SHORT_WAIT_MS : (queue.maxWaitMs ?? DEFAULT_MAX_WAIT_MS))))
+  if (shortage.resetMs > maxWaitMs && !(shortage.leased && Number.isFinite(shortage.resetMs))) return refusal
+  const priority = requestPriorityOf(ctx.rule.policy, facts.client)
+  const { rule, why, candidates } = refusal
+  return { kind: 'hold', lines, wakeAtMs: nowMs + shortage.resetMs, maxWaitMs, priority, refusal, rule, why, candidates }
+}
+
+function refuseFor(ctx: Ctx, shortage: Shortage, facts: Facts): Refusal {
   const { limit, max, resetMs } = shortage
   const never = resetMs === Number.POSITIVE_INFINITY
   const what = `The limit of ${max} ${NAMES[limit]} for "${facts.asked}"`

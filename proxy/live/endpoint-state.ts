@@ -1,0 +1,69 @@
+import { type Circuit, CLOSED } from '../decide/circuit-view.ts'
+import type { EndpointView } from '../decide/input.ts'
+import type { CompiledEndpoint } from '../routing-table/compiled.ts'
+import type { Engine } from '../routing-table/v1.ts'
+import { OutcomeWindow } from './circuit-window.ts'
+
+export interface EndpointState extends EndpointView {
+  readonly engine: Exclude<Engine, 'Auto'> | undefined
+  readonly responseMs: number | undefined
+  readonly cacheUsed: number | undefined
+  readonly lastProbeAtMs: number | undefined
+  /** The engine's model list lacks the upstream model. Advice only: many engines serve any name. */
+  readonly modelMissing: boolean
+}
+
+/** As its owner, `Live`, keeps it. */
+export type Mutable = { -readonly [K in keyof EndpointState]: EndpointState[K] } & {
+  readonly outcomes: OutcomeWindow
+  /** What `probing` stands for: the request that took the one place, or our own probe. */
+  probe: object | undefined
+}
+
+export function fresh(settled: boolean, circuit: Circuit = CLOSED): Mutable {
+  return {
+    inFlight: 0,
+    ready: undefined,
+    notReadyBecause: undefined,
+    waiting: undefined,
+    running: undefined,
+    signalsAtMs: Number.NEGATIVE_INFINITY,
+    circuit,
+    parked: undefined,
+    probing: false,
+    probe: undefined,
+    retestedBy: 'request',
+    coolUntilMs: 0,
+    coolBecause: undefined,
+    unreached: false,
+    capabilities: undefined,
+    contextWindowTokens: undefined,
+    settled,
+    engine: undefined,
+    responseMs: undefined,
+    cacheUsed: undefined,
+    outcomes: new OutcomeWindow(),
+    lastProbeAtMs: undefined,
+    modelMissing: false,
+    lacking: [],
+  }
+}
+
+/** What decisions read most, worked out when circuit or parking change. */
+export function setCoolDown(state: Mutable): void {
+  const { circuit, parked } = state
+  const openUntilMs = circuit.state === 'open' ? circuit.untilMs : 0
+  const parkedUntilMs = parked?.untilMs ?? 0
+  const later = circuit.state === 'open' && openUntilMs >= parkedUntilMs ? circuit : parked
+  state.coolUntilMs = Math.max(openUntilMs, parkedUntilMs)
+  state.coolBecause = later?.because
+  state.unreached = later === circuit && circuit.state === 'open' && circuit.unreached
+}
+
+/** Ollama may have to load a model for it; what speaks no chat or completions has no such request. */
+export function retestedByUs({ backend, lastResort }: CompiledEndpoint, { engine, capabilities }: EndpointState): boolean {
+  if (lastResort || !backend.probed || backend.auth !== undefined || backend.dialect === 'Anthropic') return false
+  if ((engine ?? backend.engine) === 'Ollama') return false
+  const has = backend.capabilities ?? capabilities
+  return has === undefined || has.includes('chat') || has.includes('completions')
+}
