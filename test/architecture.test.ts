@@ -110,6 +110,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   'operator/report': {
     imports: ['operator/resources', 'operator/validate', 'operator/translate', 'operator/kube', 'operator/queue', 'proxy/routing-table'],
   },
+  'operator/quota': { pure: true, imports: ['proxy/routing-table'] },
   'operator/account': { imports: ['operator/kube', 'operator/queue', 'operator/watch', 'proxy/routing-table'], packages: ['prom-client'] },
   'operator/workloads': { pure: true, imports: [] },
   'operator/serve': { imports: [], packages: ['express'] },

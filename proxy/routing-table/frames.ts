@@ -85,6 +85,25 @@ export interface UsageReport {
   readonly outputTokens: number
 }
 
+/** One limit that all proxies share, as one of them counts it. Amounts in the limit's unit: requests, tokens, USD. */
+export interface MeterReport {
+  /** "model NAMESPACE/NAME LIMIT" or "client NAMESPACE/POLICY CLIENT LIMIT". */
+  readonly key: string
+  readonly window: 'minute' | 'day'
+  /** The whole limit. */
+  readonly max: number
+  /** The proxy's share of it: what it uses is never more. */
+  readonly cap: number
+  /** In the window, what is only reserved included. */
+  readonly used: number
+  /** All that was asked in the last minute, admitted or not. */
+  readonly wanted: number
+  /** Of a request that found no room; 0 = none waits. */
+  readonly need: number
+}
+
+export const METERS_PER_FRAME = 2_000
+
 /** From operator to proxy. */
 export type OperatorFrame =
   | { readonly type: 'notLeader'; readonly address?: string }
@@ -103,6 +122,15 @@ export type OperatorFrame =
   | { readonly type: 'change'; readonly set: readonly SentEntry[]; readonly remove: readonly EntryName[] }
   | { readonly type: 'commit'; readonly epoch: number; readonly seq: number; readonly hash: string; readonly changedAtMs: number }
   | { readonly type: 'heartbeat' }
+  | {
+      readonly type: 'quota'
+      /** Rises with each such frame of a stream, from 1. */
+      readonly number: number
+      /** Proxies that may hold shares. */
+      readonly fleet: number
+      /** New caps by key. Below what is used: it comes down as that slides out of the window. */
+      readonly caps: readonly (readonly [key: string, cap: number])[]
+    }
   | { readonly type: 'goAway'; readonly reason: string; readonly retryAfterMs: number }
 
 /** From proxy to operator. */
@@ -135,6 +163,20 @@ export type ProxyFrame =
       readonly gone: readonly string[]
       readonly usage: readonly UsageReport[]
     }
+  | {
+      readonly type: 'quota'
+      /** The newest `number` of this stream that is in force; 0 = none has come. */
+      readonly answered: number
+      /** As the last leader said; 0 = there was none. */
+      readonly fleet: number
+      readonly meters: readonly MeterReport[]
+      /** Keys of meters that are no more. */
+      readonly gone: readonly string[]
+      /** False: more of the same follows. */
+      readonly complete: boolean
+      /** The proxy stops: nothing more is used. */
+      readonly stops?: boolean
+    }
   | { readonly type: 'heartbeat' }
 
 const count = number(0, MAX_INTEGER)
@@ -145,6 +187,15 @@ const kind = text(32)
 const key = text(600)
 const kept = list(object({ kind, ref: key, generation: count }), 10_000)
 const known = { type: any }
+const amount = number(0, MAX_INTEGER)
+
+const cap: Check = (value, pointer, errors) => {
+  if (!Array.isArray(value) || value.length !== 2) errors.push({ pointer, message: 'must be [key, cap]' })
+  else {
+    key(value[0], `${pointer}/0`, errors)
+    amount(value[1], `${pointer}/1`, errors)
+  }
+}
 
 const OPERATOR_FRAMES: Readonly<Record<OperatorFrame['type'], Check>> = {
   notLeader: object({ ...known, 'address?': text(512) }),
@@ -165,6 +216,7 @@ const OPERATOR_FRAMES: Readonly<Record<OperatorFrame['type'], Check>> = {
   }),
   commit: object({ ...known, epoch: count, seq: count, hash: hex, changedAtMs: count }),
   heartbeat: object(known),
+  quota: object({ ...known, number: count, fleet: count, caps: list(cap, METERS_PER_FRAME) }),
   goAway: object({ ...known, reason: text(256), retryAfterMs: number(0, 600_000) }),
 }
 
@@ -212,6 +264,18 @@ const PROXY_FRAMES: Readonly<Record<ProxyFrame['type'], Check>> = {
     endpoints: list(object({ id: text(64), 'up?': flag, inFlight: count, 'engine?': text(32) })),
     gone: list(text(64)),
     usage: list(object({ ref: key, requests: count, errors: count, inputTokens: count, outputTokens: count }), 10_000),
+  }),
+  quota: object({
+    ...known,
+    answered: count,
+    fleet: count,
+    meters: list(
+      object({ key, window: oneOf(['minute', 'day']), max: amount, cap: amount, used: amount, wanted: amount, need: amount }),
+      METERS_PER_FRAME,
+    ),
+    gone: list(key, METERS_PER_FRAME),
+    complete: flag,
+    'stops?': flag,
   }),
   heartbeat: object(known),
 }
