@@ -16,9 +16,15 @@ const IN_RESOURCES: readonly (readonly [keys: RegExp, field: string])[] = [
   [/^headers?$/, 'backends[].headers in the spec of a LlamaModel'],
   [/^(engine|provider|type)$/, 'backends[].engine in the spec of a LlamaModel'],
   [/^(endpoints|backends|urls)$/, 'backends in the spec of a LlamaModel'],
+  [/quota/, 'backends[].quota in the spec of a LlamaModel'],
+  [/budget|cost_?(limit|per)/, 'clients[].limits.costPerDay in the spec of a RoutingPolicy'],
+  [/cost|price|pricing/, 'pricing in the spec of a LlamaModel'],
+  [/rate_?limit|limits?$|^(rpm|tpm)$/, 'limits in the spec of a LlamaModel, or clients[].limits in that of a RoutingPolicy'],
+  [/^(queue|max_?(concurrency|concurrent.*|parallel.*))$/, 'limits in the spec of a LlamaModel'],
+  [/^dialect$/, 'backends[].dialect in the spec of a LlamaModel'],
   [/^(access|namespaces?|clients?)$/, 'access in the spec of a LlamaModel or RoutingPolicy'],
 ]
-const NOT_YET = /cost|price|pricing|budget|quota|rate_?limit|limits?$/
+const NOT_YET = /ceiling/
 
 /** What to say of a key that the flat file does not have: what was probably meant, or where resources have it. */
 export function unknownFlatKey(key: string, known: readonly string[]): string {
@@ -28,8 +34,8 @@ export function unknownFlatKey(key: string, known: readonly string[]): string {
     .replaceAll(/([a-z])([A-Z])/g, '$1_$2')
     .replaceAll('-', '_')
     .toLowerCase()
+  if (NOT_YET.test(plain)) return `the flat file has no "${key}", and neither have resources in this version: take it out`
   const field = IN_RESOURCES.find(([keys]) => keys.test(plain))?.[1]
   if (field !== undefined) return `the flat file has no "${key}": use resources, and there ${field}`
-  if (NOT_YET.test(plain)) return `the flat file has no "${key}", and neither have resources in this version: take it out`
   return `unknown field "${key}": known here are ${known.join(', ')}`
 }

@@ -162,6 +162,14 @@ const MISTAKES: Readonly<Record<string, readonly [text: string, ...told: string[
     'models:\n- {name: a, endpoint: "http://a"}\nrouting:\n  cost_ceiling: 1\n',
     '4 routing.cost_ceiling: the flat file has no "cost_ceiling", and neither have resources in this version: take it out',
   ],
+  'a limit on rates': [
+    'models:\n- {name: a, endpoint: "http://a"}\nrouting:\n  rateLimit: 60\n',
+    '4 routing.rateLimit: the flat file has no "rateLimit": use resources, and there limits in the spec of a LlamaModel, or clients[].limits in that of a RoutingPolicy',
+  ],
+  'a price': [
+    'models:\n- {name: a, endpoint: "http://a", input_cost: 1}\n',
+    '2 models[0].input_cost: the flat file has no "input_cost": use resources, and there pricing in the spec of a LlamaModel',
+  ],
   'a key at the top that nothing has': [
     'models:\n- {name: a, endpoint: "http://a"}\nlogging: {}\n',
     '3 logging: unknown field "logging": known here are models, routing',
