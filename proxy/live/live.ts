@@ -41,10 +41,12 @@ export type CircuitEvent =
 
 export interface LiveOptions {
   readonly onCircuit?: (event: CircuitEvent) => void
-  /** Asks for a probe of an open circuit at that time, with `retested` as the answer. Absent = requests do it. */
-  readonly retest?: (endpointId: string, atMs: number) => void
+  /** Asks for a probe of an open circuit after so long, with `retested` as the answer. Absent = requests do it. */
+  readonly retest?: (endpointId: string, afterMs: number) => void
 }
 
+/** Timers of two clocks. */
+const EARLY_MS = 50
 const NO_GUARD: Guard = { probe: false, began: () => {}, succeeded: () => {}, failed: () => {}, release: () => {} }
 
 export class Live implements LiveView {
@@ -140,14 +142,15 @@ export class Live implements LiveView {
     return guard
   }
 
-  /** What our own probe of an open circuit has found. */
-  retested({ endpointId, startedAtMs, atMs, because, answered }: RetestReport, dice: number): void {
+  /** What our own probe of an open circuit has found. One that began too early was meant for a circuit that has opened again since. */
+  retested({ endpointId, tookMs, because, answered }: RetestReport, nowMs: number, dice: number): void {
     const state = this.#endpoints.get(endpointId)
-    if (state?.circuit.state !== 'open' || startedAtMs < state.circuit.untilMs) return
+    const startedAtMs = nowMs - tookMs
+    if (state?.circuit.state !== 'open' || startedAtMs < state.circuit.untilMs - EARLY_MS) return
     const guard = {}
     setProbe(state, guard)
-    if (because === undefined) this.#answered(endpointId, state, { guard, startedAtMs, nowMs: atMs })
-    else this.#failed(endpointId, state, { class: answered ? 'BAD_RESPONSE' : 'RETRY_SAME', because }, { guard, nowMs: atMs, dice })
+    if (because === undefined) this.#answered(endpointId, state, { guard, startedAtMs, nowMs })
+    else this.#failed(endpointId, state, { class: answered ? 'BAD_RESPONSE' : 'RETRY_SAME', because }, { guard, nowMs, dice })
   }
 
   #answered(id: string, state: Mutable, { guard, startedAtMs, nowMs }: { guard: object; startedAtMs: number; nowMs: number }): void {
@@ -169,7 +172,7 @@ export class Live implements LiveView {
     if (trip === undefined || state.circuit.state !== 'open') return
     const { untilMs } = state.circuit
     this.#tell(id, state, (opened) => ({ kind: 'opened', endpoint: opened, trip, untilMs }))
-    if (state.retestedBy === 'probe') this.#options.retest?.(id, untilMs)
+    if (state.retestedBy === 'probe') this.#options.retest?.(id, untilMs - at.nowMs)
   }
 
   #mayEject({ model, lastResort, backend }: CompiledEndpoint): boolean {

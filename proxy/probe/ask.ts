@@ -1,4 +1,4 @@
-/** One bounded GET to an engine: a deadline over everything, at most 1 MiB of answer, no redirects. */
+/** One bounded request to an engine: a deadline over everything, at most 1 MiB of answer, no redirects. */
 import type { Pool } from 'undici'
 import { MAX_TIMER_MS } from './clock.ts'
 
@@ -9,6 +9,8 @@ export interface Question {
   pool: Pool
   path: string
   headers: Readonly<Record<string, string>>
+  /** JSON to send with POST; absent = GET. */
+  body?: string
   /** Connecting, head and body together. */
   timeoutMs: number
   signal: AbortSignal
@@ -25,14 +27,14 @@ export class NoAnswer extends Error {}
 
 /** Rejects with NoAnswer, whatever went wrong; also when the signal aborts. */
 export async function ask(question: Question): Promise<Reply> {
-  const { pool, path, headers, timeoutMs, signal } = question
+  const { pool, path, headers, body, timeoutMs, signal } = question
   const abort = new AbortController()
   const stop = () => abort.abort(new NoAnswer('stopped'))
   if (signal.aborted) stop()
   signal.addEventListener('abort', stop)
   const timer = setTimeout(() => abort.abort(new NoAnswer(`no answer within ${timeoutMs} ms`)), Math.min(timeoutMs, MAX_TIMER_MS))
   try {
-    const response = await pool.request({ method: 'GET', path, headers, signal: abort.signal })
+    const response = await pool.request({ path, headersTimeout: timeoutMs, bodyTimeout: timeoutMs, signal: abort.signal, ...requestOf(headers, body) })
     return { status: response.statusCode, headers: response.headers, body: await bounded(response.body) }
   } catch (error) {
     throw abort.signal.aborted ? abort.signal.reason : noAnswer(error)
@@ -41,6 +43,11 @@ export async function ask(question: Question): Promise<Reply> {
     signal.removeEventListener('abort', stop)
   }
 }
+
+const requestOf = (headers: Question['headers'], body: string | undefined) =>
+  body === undefined
+    ? ({ method: 'GET', headers } as const)
+    : ({ method: 'POST', headers: { ...headers, 'content-type': 'application/json' }, body } as const)
 
 /** Leaving the loop early destroys the stream and its socket. */
 async function bounded(body: AsyncIterable<Buffer>): Promise<string> {

@@ -1,17 +1,19 @@
 /**
  * The probes of one endpoint, from its start until `stop()`: health in every tick; which engine it is and which models it has at first
- * contact, after a down period and once a minute; its signals in the same tick, or at their own interval where that differs.
+ * contact, after a down period and once a minute; its signals in the same tick, or at their own interval where that differs. When its
+ * circuit is open, at a time that is asked for, whether it can complete one token.
  */
 import type { LookupFunction } from 'node:net'
 import { buildConnector, Pool } from 'undici'
 import { type EngineProfile, type HealthVerdict, type KnownEngine, type ProbeTarget, rootOf, USUAL } from '../engines/engine.ts'
 import { profileOf, recogniseEngine } from '../engines/engines.ts'
 import { known, parsed } from '../engines/fields.ts'
-import { ask, NoAnswer, type Reply } from './ask.ts'
+import { ask, NoAnswer, type Question, type Reply } from './ask.ts'
 import type { ProbeClock } from './clock.ts'
 import type { Gate } from './gate.ts'
 import { counted, NOTHING_KNOWN } from './health-count.ts'
-import type { ProbedEndpoint, ProbeReport } from './report.ts'
+import { ONE_TOKEN_TIMEOUT_MS, oneTokenFailure, oneTokenRequest } from './one-token.ts'
+import type { ProbedEndpoint, ProbeReport, RetestReport } from './report.ts'
 
 /** Models are loaded and unloaded while an engine runs. */
 const MODELS_EVERY_MS = 60_000
@@ -28,6 +30,7 @@ export interface AddressGuard {
 
 export interface ProbeContext {
   onReport(report: ProbeReport): void
+  onRetest?(report: RetestReport): void
   random(): number
   clock: ProbeClock
   gate: Gate
@@ -42,6 +45,7 @@ export class EndpointProbe {
   readonly #pool: Pool
   readonly #stop = new AbortController()
   readonly #ended: Promise<unknown>
+  #retest: { abort: AbortController; ended: Promise<void> } | undefined
   #engine: KnownEngine | undefined
   #count = NOTHING_KNOWN
   #modelsReadAtMs: number | undefined
@@ -67,8 +71,43 @@ export class EndpointProbe {
   /** Aborts what is under way; no report comes after the call. Resolves when the sockets are gone. */
   async stop(): Promise<void> {
     this.#stop.abort()
-    await this.#ended
+    this.#retest?.abort.abort()
+    await Promise.all([this.#ended, this.#retest?.ended])
     await this.#pool.destroy()
+  }
+
+  /** Finds out after so long whether it works again, and tells. A later call takes the place of one that has not told yet. */
+  retest(afterMs: number): void {
+    if (this.#stop.signal.aborted) return
+    this.#retest?.abort.abort()
+    const abort = new AbortController()
+    const before = this.#retest?.ended
+    this.#retest = { abort, ended: Promise.all([before, this.#retestOnce(afterMs, abort.signal)]).then(() => {}) }
+  }
+
+  async #retestOnce(afterMs: number, signal: AbortSignal): Promise<void> {
+    const { clock, gate, onRetest } = this.#context
+    await clock.wait(afterMs, signal)
+    await gate.run(async () => {
+      const startedMs = clock.monotonicMs()
+      const found = await this.#worksAgain(signal)
+      if (!signal.aborted) onRetest?.({ endpointId: this.#probed.id, tookMs: clock.monotonicMs() - startedMs, ...found })
+    }, signal)
+  }
+
+  async #worksAgain(signal: AbortSignal): Promise<Pick<RetestReport, 'because' | 'answered'>> {
+    try {
+      const profile = profileOf(this.#engine ?? (await this.#detect()))
+      const health = await this.#ask(profile.healthRequest(this.#target), { signal })
+      const verdict = profile.readHealth(health.status, health.body)
+      if (verdict !== 'ready') return { because: reasonOf(verdict, health.status), answered: true }
+      const { path, body } = oneTokenRequest(this.#probed.backend, this.#report.capabilities)
+      const reply = await this.#ask(this.#target.basePath + path, { body, timeoutMs: ONE_TOKEN_TIMEOUT_MS, signal })
+      return { because: oneTokenFailure(reply), answered: true }
+    } catch (error) {
+      if (!(error instanceof NoAnswer)) throw error
+      return { because: error.message, answered: false }
+    }
   }
 
   async #repeat(intervalMs: number, work: () => Promise<void>): Promise<void> {
@@ -164,9 +203,9 @@ export class EndpointProbe {
     this.#context.onReport(this.#report)
   }
 
-  #ask(path: string): Promise<Reply> {
+  #ask(path: string, more: Partial<Pick<Question, 'body' | 'timeoutMs' | 'signal'>> = {}): Promise<Reply> {
     const headers = Object.fromEntries(this.#probed.backend.headers.map(({ name, value }) => [name, value]))
-    return ask({ pool: this.#pool, path, headers, timeoutMs: this.#timeoutMs, signal: this.#stop.signal })
+    return ask({ pool: this.#pool, path, headers, timeoutMs: this.#timeoutMs, signal: this.#stop.signal, ...more })
   }
 }
 

@@ -1,18 +1,21 @@
 /**
  * Asks our own engines how they are. In: the endpoints of the current routing table, at every swap. Out: a report for each after every
- * probe. It may not ask a backend that is billed per call or has a credential, may not load, wake or swap a model, and decides nothing:
- * who reads the reports does.
+ * probe, and when asked for, what a request for one token came to. It may not ask a backend that is billed per call or has a credential,
+ * may not load, wake or swap a model (one token is asked only of what requests were sent to just now), and decides nothing: who reads the
+ * reports does.
  */
 import { type ProbeClock, systemClock } from './clock.ts'
 import { type AddressGuard, EndpointProbe, type ProbeContext } from './endpoint-probe.ts'
 import { Gate } from './gate.ts'
-import type { ProbedEndpoint, ProbeReport } from './report.ts'
+import type { ProbedEndpoint, ProbeReport, RetestReport } from './report.ts'
 
 const AT_ONCE = 32
 
 export interface ProberOptions {
   /** Called once a probe; must not throw. */
   onReport(report: ProbeReport): void
+  /** Called once a re-test; must not throw. */
+  onRetest?(report: RetestReport): void
   /** 0..1, for the jitter of ±20 % that keeps proxies from probing in step. */
   random(): number
   clock?: ProbeClock
@@ -47,6 +50,11 @@ export class Prober {
     this.#round++
     for (const probed of endpoints) if (mayBeProbed(probed)) this.#want(probed)
     for (const [id, running] of this.#running) if (running.round !== this.#round) this.#end(id, running)
+  }
+
+  /** Of an open circuit: finds out after so long whether the endpoint works again. Nothing comes of one that is not probed. */
+  retest(endpointId: string, afterMs: number): void {
+    this.#running.get(endpointId)?.probe.retest(afterMs)
   }
 
   /** Ends everything; no report comes after the call. */

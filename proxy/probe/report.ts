@@ -37,8 +37,7 @@ export interface ProbeReport {
 /** What a probe of an open circuit has found: a health request, then a completion of one token. */
 export interface RetestReport {
   endpointId: string
-  startedAtMs: number
-  atMs: number
+  tookMs: number
   /** Why it does not work; undefined = it works. No address in it. */
   because: string | undefined
   /** It answered, be it with an error. */
