@@ -83,6 +83,10 @@ deflake: ## unit tests in ever new orders, until one fails or 20 runs are throug
 fuzz: ## changed inputs for all that reads outside input; FUZZ_SECONDS (60), FUZZ_SEED, FUZZ_TARGET
 	node test/fuzz/run.ts
 
+.PHONY: soak
+soak: ## a proxy under mixed load and faults for SOAK_MINUTES (30): no growth, no answer unexplained; SOAK_SEED, WRITE=--write
+	node test/soak/run.ts $(WRITE)
+
 .PHONY: bundle
 bundle: ## dist/proxy.mjs and dist/cli.mjs: one file each, for Node alone
 	node scripts/bundle.ts

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { FIGURES, type Figures, gates, lowest, type Results } from './figures.ts'
 import { LOAD_NAMES, LOADS, requestBody } from './loads.ts'
 import { report } from './report.ts'
-import { withControlPlane, withFirstPart } from './sections.ts'
+import { withControlPlane, withFirstPart, withSoak } from './sections.ts'
 
 const same = (value: number): Figures => ({
   cpu1k: value,
@@ -69,4 +69,8 @@ test('two programs write the report, each its own part', () => {
   assert.equal(both, '# Benchmarks\n\nold\n\n## Control plane\n\na\n')
   assert.equal(withFirstPart(both, '# Benchmarks\n\nnew\n'), '# Benchmarks\n\nnew\n\n## Control plane\n\na\n')
   assert.equal(withControlPlane(both, 'b'), '# Benchmarks\n\nold\n\n## Control plane\n\nb\n')
+  const all = withSoak(both, 's')
+  assert.equal(all, '# Benchmarks\n\nold\n\n## Control plane\n\na\n\n## Soak\n\ns\n')
+  assert.equal(withControlPlane(withSoak(first, 's'), 'a'), all)
+  assert.equal(withSoak(withFirstPart(all, '# Benchmarks\n\nold'), 's'), all)
 })

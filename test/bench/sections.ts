@@ -1,18 +1,39 @@
-/** docs/benchmarks.md has two parts that two programs write. PURE. */
+/** docs/benchmarks.md has three parts that three programs write. PURE. */
 
-export const CONTROL_PLANE = '\n## Control plane\n'
+/** The headings at which parts begin; before the first of them stands the part of `make bench`. */
+const CONTROL_PLANE = '\n## Control plane\n'
+const SOAK = '\n## Soak\n'
+const HEADINGS = [CONTROL_PLANE, SOAK]
 
-/** `text` as the first part, before what `document` has as its second. */
-export const withFirstPart = (document: string, text: string): string => `${text.trimEnd()}\n${secondPart(document)}`
+/** `text` as the first part, before what `document` has as its others. */
+export const withFirstPart = (document: string, text: string): string => joined(text, partsOf(document))
 
-/** `text` as the second part, after what `document` has as its first. */
-export const withControlPlane = (document: string, text: string): string =>
-  `${firstPart(document).trimEnd()}\n${CONTROL_PLANE}\n${text.trim()}\n`
+/** `text` as the part of the control plane, between what `document` has as its others. */
+export const withControlPlane = (document: string, text: string): string => withPart(document, CONTROL_PLANE, text)
 
-const at = (document: string): number => {
-  const found = document.indexOf(CONTROL_PLANE)
+/** `text` as the last part, after what `document` has as its others. */
+export const withSoak = (document: string, text: string): string => withPart(document, SOAK, text)
+
+const withPart = (document: string, heading: string, text: string): string =>
+  joined(firstPart(document), partsOf(document).set(heading, text))
+
+const joined = (first: string, parts: ReadonlyMap<string, string>): string =>
+  [first.trim(), ...HEADINGS.flatMap((heading) => (parts.has(heading) ? [`${heading}\n${parts.get(heading)?.trim()}`] : []))].join('\n') +
+  '\n'
+
+const startOf = (document: string, heading: string): number => {
+  const found = document.indexOf(heading)
   return found < 0 ? document.length : found
 }
 
-const firstPart = (document: string): string => document.slice(0, at(document))
-const secondPart = (document: string): string => document.slice(at(document))
+const firstPart = (document: string): string => document.slice(0, Math.min(...HEADINGS.map((heading) => startOf(document, heading))))
+
+function partsOf(document: string): Map<string, string> {
+  const parts = new Map<string, string>()
+  for (const heading of HEADINGS) {
+    const start = startOf(document, heading)
+    const end = Math.min(...HEADINGS.map((each) => startOf(document, each)).filter((at) => at > start), document.length)
+    if (start < document.length) parts.set(heading, document.slice(start + heading.length, end))
+  }
+  return parts
+}
