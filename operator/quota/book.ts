@@ -46,7 +46,7 @@ interface Proxy {
   toldFleet: number
 }
 
-/** Proxies of the leader before have so long to come back, before anything that nobody is known to hold is free. */
+/** Proxies of the leader before have so long to come back, before anything of a day that nobody is known to hold is free. */
 const RETURN_WITHIN_MS = 10_000
 /** A leader may know of a loss so much earlier than the proxy: the silence that it takes to notice, and what is under way. */
 const EARLIER_MS = 12_000
@@ -86,9 +86,9 @@ export class QuotaBook {
   }
 
   /** A process that has never been seen under this name is another one: those before it have ended. */
-  joined(instance: string, name: string): void {
+  joined(instance: string, name: string, nowMs: number): void {
     for (const [other, proxy] of this.#proxies)
-      if (proxy.name === name && other !== instance) this.#put(other, { ...proxy, goneAtMs: proxy.goneAtMs ?? this.#startMs, ended: true })
+      if (proxy.name === name && other !== instance) this.#put(other, { ...proxy, goneAtMs: proxy.goneAtMs ?? nowMs, ended: true })
     if (this.#proxies.size >= MAX_PROXIES && !this.#proxies.has(instance)) return
     const before = this.#proxies.get(instance)
     this.#put(instance, {
@@ -104,7 +104,7 @@ export class QuotaBook {
 
   left(instance: string, nowMs: number, ended: boolean): void {
     const proxy = this.#proxies.get(instance)
-    if (proxy !== undefined) this.#put(instance, { ...proxy, goneAtMs: nowMs, ended })
+    if (proxy !== undefined && proxy.goneAtMs === undefined) this.#put(instance, { ...proxy, goneAtMs: nowMs, ended })
   }
 
   told(instance: string, { answered, fleet, meters, gone, complete }: Told): void {
@@ -255,9 +255,10 @@ export class QuotaBook {
   }
 
   #keptForUnknown(key: string, meter: MeterBook, nowMs: number): number {
+    if (!this.#waits || !(this.#expected === 0 || this.#isIncomplete())) return 0
     const sinceMs = nowMs - this.#startMs
-    const isEarly = this.#waits && sinceMs < RETURN_WITHIN_MS && (this.#expected === 0 || this.#isIncomplete())
-    if (!isEarly && !(meter.window === 'minute' && this.#isIncomplete() && sinceMs < KEPT_FOR_MS + EARLIER_MS)) return 0
+    const waitMs = meter.window === 'day' ? RETURN_WITHIN_MS : this.#expected === 0 ? MINUTE_MS : KEPT_FOR_MS + EARLIER_MS
+    if (sinceMs >= waitMs) return 0
     const known = meter.window === 'day' ? meter.heldBy(() => true) + meter.gone : (this.#brought.get(key) ?? 0)
     return Math.max(0, meter.max - known) * keptPart(sinceMs - EARLIER_MS)
   }
