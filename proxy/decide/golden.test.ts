@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict'
 import { dump, load } from 'js-yaml'
+import { plainBackend, plainModel } from '../../test/support/table-defaults.ts'
 import {
   type Backend,
   compileTable,
@@ -176,38 +177,12 @@ function tableOf({ models, policies = {} }: Case): Input['table'] {
   return compileTable(parsed.table)
 }
 
-const modelOf = (name: string, { backends = [{}], ...given }: ModelLines): object => ({
-  ref: refOf(name),
-  generation: 1,
-  names: [plain(name)],
-  aliases: [],
-  visibility: 'Public',
-  access: { from: 'Same' },
-  weight: 1,
-  priority: 0,
-  loadBalancing: 'PowerOfTwo',
-  retry: {},
-  passthrough: { enabled: false, forwardAuth: false },
-  ...given,
-  backends: backends.map((lines, index) => backendOf(plain(name), lines, index)),
-})
+const modelOf = (name: string, { backends = [{}], ...given }: ModelLines): Model =>
+  plainModel(refOf(name), { ...given, backends: backends.map((lines, index) => backendOf(plain(name), lines, index)) })
 
-function backendOf(model: string, lines: BackendLines, index: number): object {
+function backendOf(model: string, lines: BackendLines, index: number): Backend {
   const { endpoints: _, lastResort: _last, ...given } = lines
-  return {
-    name: backendName(index),
-    weight: 1,
-    priority: 0,
-    engine: 'Generic',
-    upstreamModel: model,
-    health: {},
-    signals: {},
-    timeouts: {},
-    headers: [],
-    probed: true,
-    simulated: false,
-    ...given,
-  }
+  return plainBackend(backendName(index), model, { probed: true, ...given })
 }
 
 const backendName = (index: number): string => (index === 0 ? 'gpu' : `gpu${index + 1}`)
