@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { FIGURES, type Figures, gates, lowest, type Results } from './figures.ts'
 import { LOAD_NAMES, LOADS, requestBody } from './loads.ts'
 import { report } from './report.ts'
-import { withControlPlane, withFirstPart, withSoak } from './sections.ts'
+import { withContinuation, withControlPlane, withFirstPart, withSoak } from './sections.ts'
 
 const same = (value: number): Figures => ({
   cpu1k: value,
@@ -73,4 +73,6 @@ test('two programs write the report, each its own part', () => {
   assert.equal(all, '# Benchmarks\n\nold\n\n## Control plane\n\na\n\n## Soak\n\ns\n')
   assert.equal(withControlPlane(withSoak(first, 's'), 'a'), all)
   assert.equal(withSoak(withFirstPart(all, '# Benchmarks\n\nold'), 's'), all)
+  assert.equal(withContinuation(all, 'c'), `${all}\n## Streams that break\n\nc\n`)
+  assert.equal(withSoak(withContinuation(both, 'c'), 's'), withContinuation(all, 'c'))
 })

@@ -1,9 +1,10 @@
-/** docs/benchmarks.md has three parts that three programs write. PURE. */
+/** docs/benchmarks.md has four parts that four programs write. PURE. */
 
 /** The headings at which parts begin; before the first of them stands the part of `make bench`. */
 const CONTROL_PLANE = '\n## Control plane\n'
 const SOAK = '\n## Soak\n'
-const HEADINGS = [CONTROL_PLANE, SOAK]
+const CONTINUATION = '\n## Streams that break\n'
+const HEADINGS = [CONTROL_PLANE, SOAK, CONTINUATION]
 
 /** `text` as the first part, before what `document` has as its others. */
 export const withFirstPart = (document: string, text: string): string => joined(text, partsOf(document))
@@ -11,8 +12,11 @@ export const withFirstPart = (document: string, text: string): string => joined(
 /** `text` as the part of the control plane, between what `document` has as its others. */
 export const withControlPlane = (document: string, text: string): string => withPart(document, CONTROL_PLANE, text)
 
-/** `text` as the last part, after what `document` has as its others. */
+/** `text` as the part of the soak, between what `document` has as its others. */
 export const withSoak = (document: string, text: string): string => withPart(document, SOAK, text)
+
+/** `text` as the last part, after what `document` has as its others. */
+export const withContinuation = (document: string, text: string): string => withPart(document, CONTINUATION, text)
 
 const withPart = (document: string, heading: string, text: string): string =>
   joined(firstPart(document), partsOf(document).set(heading, text))
