@@ -1,4 +1,5 @@
 import type { Registry } from 'prom-client'
+import type { Limits } from '../limits/limits.ts'
 import type { EndpointState } from '../live/endpoint-state.ts'
 import type { CompiledEndpoint, CompiledTable } from '../routing-table/compiled.ts'
 import { ReadGauge, type Reading } from './readings.ts'
@@ -9,7 +10,7 @@ const MAX_ENDPOINTS = 500
 const DEFAULT_STALE_AFTER_MS = 15_000
 
 export interface Sources {
-  readonly live: { endpoint(id: string): EndpointState }
+  readonly live: { endpoint(id: string): EndpointState; readonly limits: Limits }
   readonly table: () => CompiledTable
   /** Bytes of request bodies held at the moment. */
   readonly held: { readonly bytes: number }

@@ -2,7 +2,7 @@ import type { Shortage } from '../decide/limits-view.ts'
 import type { ClientLimits, Pricing } from '../routing-table/v1.ts'
 import type { Used } from './booking.ts'
 import { type Demand, Outputs } from './demand.ts'
-import { METERED, METERED_LIMITS, Meter, type MeterReading, type Need, type Shares, Taken } from './meter.ts'
+import { METERED, METERED_LIMITS, Meter, type Need, type Shares, Taken } from './meter.ts'
 import { costOf } from './price.ts'
 
 export interface Books extends Shares {
@@ -15,6 +15,18 @@ const MIN_WAIT_MS = 100
 const MAX_WAIT_MS = 60_000
 const UNKNOWN_WAIT_MS = 1000
 
+/** What became of requests that a limit could have kept out. */
+export class Tally {
+  admitted = 0
+  /** Answers that a limit on cost could not price. */
+  unpriced = 0
+  readonly refused = new Map<Shortage['limit'], number>()
+
+  refuse(limit: Shortage['limit']): void {
+    this.refused.set(limit, (this.refused.get(limit) ?? 0) + 1)
+  }
+}
+
 /** All limits of one model, or of one client under one policy. */
 export class Account {
   readonly #key: string
@@ -25,13 +37,12 @@ export class Account {
   #prices: Pricing | undefined
   #running = 0
   #usualMs: number | undefined
-  admitted = 0
-  unpriced = 0
-  readonly #refused = new Map<Shortage['limit'], number>()
+  readonly #tally: Tally
 
-  constructor(key: string, books: Books) {
+  constructor(key: string, { books, tally }: { books: Books; tally: Tally }) {
     this.#key = key
     this.#books = books
+    this.#tally = tally
   }
 
   get idle(): boolean {
@@ -44,10 +55,6 @@ export class Account {
 
   get p95OutputTokens(): number | undefined {
     return this.#outputs.p95
-  }
-
-  get refused(): ReadonlyMap<Shortage['limit'], number> {
-    return this.#refused
   }
 
   get meters(): readonly Meter[] {
@@ -114,12 +121,12 @@ export class Account {
   }
 
   missed(shortage: Shortage): void {
-    this.#refused.set(shortage.limit, (this.#refused.get(shortage.limit) ?? 0) + 1)
+    this.#tally.refuse(shortage.limit)
     this.#meters.find(({ key }) => key === shortage.key)?.missed(shortage.needed)
   }
 
   open(demand: Demand, nowMs: number): Opened {
-    this.admitted++
+    this.#tally.admitted++
     this.#running++
     return { taken: this.#meters.map((meter) => new Taken(meter, this.#needOf(meter, demand).amount, nowMs)), sinceMs: nowMs }
   }
@@ -132,12 +139,8 @@ export class Account {
     if (used === undefined || used === 'nothing') return freed
     this.#outputs.add(used.outputTokens)
     this.#usualMs = this.#usualMs === undefined ? nowMs - sinceMs : KEPT_DURATION * this.#usualMs + (1 - KEPT_DURATION) * (nowMs - sinceMs)
-    if (used.pricing === undefined && taken.some(({ unit }) => unit === 'usd')) this.unpriced++
+    if (used.pricing === undefined && taken.some(({ unit }) => unit === 'usd')) this.#tally.unpriced++
     return freed
-  }
-
-  readings(nowMs: number): readonly MeterReading[] {
-    return this.#meters.map((meter) => meter.reading(nowMs))
   }
 }
 

@@ -2,7 +2,7 @@ import { termsFor } from '../decide/client-terms.ts'
 import type { Client } from '../decide/input.ts'
 import type { CompiledPolicy } from '../routing-table/compiled.ts'
 import type { ClientLimits } from '../routing-table/v1.ts'
-import { Account, type Books } from './account.ts'
+import { Account, type Books, Tally } from './account.ts'
 import { dearest } from './price.ts'
 
 /** Beyond it those that have been idle longest are forgotten, and begin anew if they return. */
@@ -20,6 +20,8 @@ interface Entry {
 export class ClientAccounts {
   /** Oldest use first. */
   readonly #entries = new Map<string, Entry>()
+  /** By policy. */
+  readonly #tallies = new Map<string, Tally>()
   readonly #books: Books
 
   constructor(books: Books) {
@@ -42,9 +44,19 @@ export class ClientAccounts {
 
   #make(key: string, policy: CompiledPolicy, client: Client): Entry {
     if (this.#entries.size >= MAX_ACCOUNTS) this.#forgetOne()
-    const account = new Account(`client ${key}`, this.#books)
+    const account = new Account(`client ${key}`, { books: this.#books, tally: this.#tallyOf(policy.entry.ref) })
     configure(account, policy, client)
     return { policy, account }
+  }
+
+  #tallyOf(policy: string): Tally {
+    const tally = this.#tallies.get(policy) ?? new Tally()
+    this.#tallies.set(policy, tally)
+    return tally
+  }
+
+  get tallies(): ReadonlyMap<string, Tally> {
+    return this.#tallies
   }
 
   #forgetOne(): void {
@@ -63,14 +75,12 @@ export class ClientAccounts {
 
   keep(known: (policy: string) => boolean): void {
     for (const [key, { policy }] of this.#entries) if (!known(policy.entry.ref)) this.#entries.delete(key)
+    for (const policy of this.#tallies.keys()) if (!known(policy)) this.#tallies.delete(policy)
   }
 
-  /** Newest use last. */
-  *all(): Generator<{ readonly policy: string; readonly client: string; readonly account: Account }> {
-    for (const [key, { policy, account }] of this.#entries) {
-      const { ref } = policy.entry
-      yield { policy: ref, client: key.slice(ref.length + 1), account }
-    }
+  /** The newest use at the end. */
+  all(): Iterable<{ readonly account: Account }> {
+    return this.#entries.values()
   }
 }
 

@@ -204,7 +204,7 @@ test('an unknown price costs nothing and keeps nobody out; such answers are coun
   const { limits, policy, admit } = ofClient({ limits: { costPerDay: 0.000_001 } })
   admit(NOW_MS).settle(used(1000, 1000), NOW_MS)
   assert.equal(limits.clientShortage(policy, request(), NOW_MS), undefined)
-  assert.equal([...limits.accounts()].find(({ client }) => client !== undefined)?.account.unpriced, 1)
+  assert.equal([...limits.tallies()].find(({ scope }) => scope === 'client')?.tally.unpriced, 1)
 })
 
 test('what is turned away stands in what is wanted, and is counted', () => {
@@ -214,8 +214,8 @@ test('what is turned away stands in what is wanted, and is counted', () => {
   assert.ok(shortage !== undefined)
   limits.missed(shortage)
   assert.equal(meter(limits, shortage.key, NOW_MS)?.wanted, 400)
-  const [{ account } = { account: undefined }] = [...limits.accounts()]
-  assert.deepEqual([account?.admitted, account?.refused.get('tokensPerMinute')], [1, 1])
+  const tally = [...limits.tallies()].find(({ name }) => name === MODEL)?.tally
+  assert.deepEqual([tally?.admitted, tally?.refused.get('tokensPerMinute')], [1, 1])
 })
 
 test('a lease is this proxy’s share; more of it is told; without one the default share holds', () => {
@@ -273,7 +273,7 @@ test('clients beyond five thousand: the one idle longest is forgotten, one that 
   const client = (at: number): LimitedRequest => request({ client: { name: `default/app-${at}`, namespace: 'default' } })
   admit(NOW_MS, client(0))
   for (let at = 1; at <= 5000; at++) admit(NOW_MS, client(at)).settle(undefined, NOW_MS)
-  assert.equal([...limits.accounts()].filter((one) => one.client !== undefined).length, 5000)
+  assert.equal([...limits.meters(NOW_MS)].length, 5000)
   assert.equal(limits.clientShortage(policy, client(0), NOW_MS)?.max, 1)
   assert.equal(limits.clientShortage(policy, client(1), NOW_MS), undefined)
 })

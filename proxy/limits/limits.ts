@@ -8,7 +8,7 @@
 import type { LimitedRequest, LimitsView, Shortage } from '../decide/limits-view.ts'
 import type { CompiledEndpoint, CompiledModel, CompiledPolicy, CompiledTable } from '../routing-table/compiled.ts'
 import type { Ref } from '../routing-table/v1.ts'
-import { Account, type Opened } from './account.ts'
+import { Account, type Opened, Tally } from './account.ts'
 import type { Booking, Used } from './booking.ts'
 import { Caps } from './caps.ts'
 import { ClientAccounts } from './clients.ts'
@@ -23,7 +23,7 @@ const NOTHING: Booking = { settle: () => {}, refund: () => {} }
 export class Limits implements LimitsView {
   readonly #caps = new Caps()
   /** Models that have limits, or backends with a declared quota. */
-  readonly #models = new Map<Ref, { entry: CompiledModel['entry']; readonly account: Account }>()
+  readonly #models = new Map<Ref, { readonly entry: CompiledModel['entry']; readonly account: Account; readonly tally: Tally }>()
   readonly #clients = new ClientAccounts(this.#caps)
   readonly #upstreams = new Upstreams()
   readonly #listeners = new Set<(model: Ref | undefined) => void>()
@@ -50,14 +50,15 @@ export class Limits implements LimitsView {
       this.#models.delete(entry.ref)
       return
     }
-    const account = known?.account ?? new Account(`model ${entry.ref}`, this.#caps)
+    const tally = known?.tally ?? new Tally()
+    const account = known?.account ?? new Account(`model ${entry.ref}`, { books: this.#caps, tally })
     const { requestsPerMinute, tokensPerMinute, tokensPerDay } = entry.limits ?? {}
     account.configure({
       ...(requestsPerMinute !== undefined && { requestsPerMinute }),
       ...(tokensPerMinute !== undefined && { tokensPerMinute }),
       ...(tokensPerDay !== undefined && { tokensPerDay }),
     })
-    this.#models.set(entry.ref, { entry, account })
+    this.#models.set(entry.ref, { entry, account, tally })
   }
 
   modelShortage(model: Ref, facts: LimitedRequest, nowMs: number): Shortage | undefined {
@@ -149,15 +150,21 @@ export class Limits implements LimitsView {
     return own.length + clients.length === 0 ? [] : rateHeaders([...own, ...clients], nowMs)
   }
 
-  /** Every meter there is: of models, and of clients that have asked. */
+  /** Every meter there is: of models, and of clients that have asked; of those the newest use is at the end. */
   *meters(nowMs: number): Generator<MeterReading> {
-    for (const { account } of this.accounts()) for (const meter of account.meters) yield meter.reading(nowMs)
+    for (const { account } of this.#models.values()) for (const meter of account.meters) yield meter.reading(nowMs)
+    for (const { account } of this.#clients.all()) for (const meter of account.meters) yield meter.reading(nowMs)
   }
 
-  /** For metrics. Clients last, the newest use at the end. */
-  *accounts(): Generator<{ readonly model?: Ref; readonly policy?: Ref; readonly client?: string; readonly account: Account }> {
-    for (const [model, { account }] of this.#models) yield { model, account }
-    yield* this.#clients.all()
+  /** Of models that have limits or quotas, and of policies that limit clients. */
+  *tallies(): Generator<{ readonly scope: 'model' | 'client'; readonly name: Ref; readonly tally: Tally }> {
+    for (const [name, { tally }] of this.#models) yield { scope: 'model', name, tally }
+    for (const [name, tally] of this.#clients.tallies) yield { scope: 'client', name, tally }
+  }
+
+  /** An endpoint of each backend of whose upstream's quota something is known. */
+  upstreams(): Iterable<string> {
+    return this.#upstreams.endpoints()
   }
 
   /** This proxy's share of one limit; undefined = the default share again. A key that has no meter yet is kept for it. */

@@ -67,6 +67,11 @@ export class Upstreams {
     return byCredential
   }
 
+  /** Of each backend that is known one endpoint's id. */
+  endpoints(): Iterable<string> {
+    return new Map([...this.#byEndpoint].map(([id, byCredential]) => [byCredential, id])).values()
+  }
+
   /** Forgets endpoints, backends and credentials that are gone. */
   keep(endpointOf: (id: string) => CompiledEndpoint | undefined): void {
     const backends = new Map<string, readonly string[]>()
