@@ -19,6 +19,9 @@ export interface EndpointState {
   readonly down: number
   /** Requests of gateways. */
   readonly inFlight: number
+  /** Gateways whose circuit for it is not closed, by state. */
+  readonly circuits: ReadonlyMap<string, number>
+  readonly because: string | undefined
 }
 
 /** Of all proxies, since the operator began. */
@@ -104,6 +107,8 @@ const endpointOf = (raw: Fields): EndpointState => ({
   up: numberOf(raw['up']),
   down: numberOf(raw['down']),
   inFlight: numberOf(raw['inFlight']),
+  circuits: new Map(Object.entries(fieldsOf(raw['circuits'])).map(([state, gateways]) => [state, numberOf(gateways)])),
+  because: optionalText(raw['because']),
 })
 
 const usageOf = (raw: Fields): UsageState => ({

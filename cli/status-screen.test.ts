@@ -200,3 +200,17 @@ test('no line has more than 100 columns, control characters do not reach the ter
   )
   assert.ok(lines.includes('and 60 more: --json has all'))
 })
+
+test('endpoints whose circuits are not closed are told, with how many gateways say so and why', () => {
+  const endpoint = { model: 'team/llama', backend: 'gpu', id: 'a', origin: 'http://10.0.0.1:8000', up: 2, down: 0, inFlight: 0 }
+  const endpoints = [
+    { ...endpoint, circuits: { open: 1, half_open: 1 }, because: 'HTTP 500' },
+    { ...endpoint, id: 'b' },
+  ]
+  const what = seen({ operator: stateOf({ endpoints }) })
+  assert.equal(statusView(what).well, true)
+  assert.match(
+    screen(what),
+    /\nCircuits\n {2}team\/llama gpu http:\/\/10\.0\.0\.1:8000: open at 1 gateway, half-open at 1 gateway \(HTTP 500\)\n\nReady/,
+  )
+})

@@ -29,6 +29,14 @@ interface ObjectView {
   readonly complaints: readonly Complaint[]
 }
 
+interface LeftOut {
+  /** "namespace/name", backend and address. */
+  readonly endpoint: string
+  /** Gateways by what their circuits say. */
+  readonly circuits: Readonly<Record<string, number>>
+  readonly because: string | undefined
+}
+
 /** All of it as values: what `--json` prints. */
 interface StatusView {
   /** Every object is Ready, an operator leads, and it can read all it needs. */
@@ -37,6 +45,8 @@ interface StatusView {
   readonly leader: string
   readonly proxies: string
   readonly objects: readonly ObjectView[]
+  /** Endpoints that do not get their full share, though their objects may be Ready. */
+  readonly leftOut: readonly LeftOut[]
   /** Of Secrets and of the installation as a whole: no object's status tells them. */
   readonly problems: readonly StateProblem[]
 }
@@ -45,6 +55,7 @@ const COLUMNS = 100
 /** Of one kind on one screen; those that are not Ready come first. */
 const MAX_ROWS = 40
 const MAX_PROBLEMS = 20
+const MAX_LEFT_OUT = 20
 
 export function statusView(seen: StatusSeen): StatusView {
   const objects = seen.objects.map(objectView).toSorted(byNeed)
@@ -52,16 +63,25 @@ export function statusView(seen: StatusSeen): StatusView {
   const problems = problemsOf(seen)
   const { namespace, name } = seen.lease.lease
   const well = leader.well && problems.length === 0 && objects.every(({ ready }) => ready === 'True')
-  return { well, install: `${namespace}/${name}`, leader: leader.says, proxies: proxiesOf(seen.operator), objects, problems }
+  return {
+    well,
+    install: `${namespace}/${name}`,
+    leader: leader.says,
+    proxies: proxiesOf(seen.operator),
+    objects,
+    leftOut: leftOutOf(seen.operator),
+    problems,
+  }
 }
 
-export function statusScreen({ install, leader, proxies, objects, problems }: StatusView, paint: Paint): readonly string[] {
+export function statusScreen({ install, leader, proxies, objects, leftOut, problems }: StatusView, paint: Paint): readonly string[] {
   return [
     ...wrapped(`Installation  ${install}`, 14),
     ...wrapped(`Leader        ${leader}`, 14),
     ...wrapped(`Proxies       ${proxies}`, 14),
     ...section('LlamaModel', 'Endpoints', objects, paint),
     ...section('RoutingPolicy', 'Rules', objects, paint),
+    ...leftOutLines(leftOut),
     ...problemLines(problems),
     '',
     summary(objects),
@@ -158,6 +178,13 @@ function problemsOf({ operator }: StatusSeen): readonly StateProblem[] {
   return [...told, ...stopped, ...tooLarge]
 }
 
+const leftOutOf = (operator: Asked): readonly LeftOut[] =>
+  'because' in operator
+    ? []
+    : operator.state.endpoints.flatMap(({ model, backend, origin, circuits, because }) =>
+        circuits.size === 0 ? [] : [{ endpoint: `${model} ${backend} ${origin}`, circuits: Object.fromEntries(circuits), because }],
+      )
+
 const general = (message: string): StateProblem => ({ object: '', at: '', message })
 
 function section(kind: ObjectKind, parts: string, all: readonly ObjectView[], paint: Paint): readonly string[] {
@@ -179,6 +206,16 @@ function objectLines({ ref, ready, parts, programmed, complaints }: ObjectView, 
 
 const complaintLines = ({ what, status, reason, message }: Complaint): readonly string[] =>
   wrapped(`  ${what} ${status}, ${reason}${message === '' ? '' : `: ${message}`}`, 4)
+
+function leftOutLines(leftOut: readonly LeftOut[]): readonly string[] {
+  if (leftOut.length === 0) return []
+  const lines = leftOut.slice(0, MAX_LEFT_OUT).flatMap(({ endpoint, circuits, because }) => {
+    const states = Object.entries(circuits).map(([state, gateways]) => `${state.replace('_', '-')} at ${count(gateways, 'gateway')}`)
+    return wrapped(`  ${endpoint}: ${states.join(', ')}${because === undefined ? '' : ` (${because})`}`, 4)
+  })
+  const more = leftOut.length > MAX_LEFT_OUT ? [`and ${leftOut.length - MAX_LEFT_OUT} more: --json has all`] : []
+  return ['', 'Circuits', ...lines, ...more]
+}
 
 function problemLines(problems: readonly StateProblem[]): readonly string[] {
   if (problems.length === 0) return []

@@ -64,3 +64,9 @@ test('rows and columns are bounded, and what is left out is counted', () => {
 test('nothing to show is said', () => {
   assert.equal(topScreen(undefined, sample(0, {}, { endpoints: [] }), LIMITS).at(-1), 'No models.')
 })
+
+test('an endpoint whose circuit is not closed says so', () => {
+  const [, , last] = ENDPOINTS
+  const now = sample(1_000, {}, { endpoints: [{ ...last, circuits: { ramping: 1, half_open: 2 } }] })
+  assert.match(topScreen(undefined, now, LIMITS).join('\n'), / 7 {2}down, half-open$/)
+})

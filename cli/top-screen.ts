@@ -54,12 +54,15 @@ const byTraffic = (a: ModelRow, b: ModelRow): number =>
 
 const HEAD = `${'requests/s'.padStart(11)}${'errors/s'.padStart(10)}${'tokens/s'.padStart(10)}${'in flight'.padStart(11)}  state`
 const STATE_COLUMNS = 10
+/** Where a circuit is not closed. */
+const LONG_STATE_COLUMNS = 22
 /** What is left of the line is the name's. */
-const NUMBER_COLUMNS = 11 + 10 + 10 + 11 + STATE_COLUMNS
+const NUMBER_COLUMNS = 11 + 10 + 10 + 11
 
 export function topScreen(before: Sample | undefined, now: Sample, { rows, columns }: TopLimits): readonly string[] {
   const { install, identity, epoch, gateways, sidecars } = now.state
-  const width = Math.max(12, columns - NUMBER_COLUMNS)
+  const stateColumns = now.state.endpoints.some(({ circuits }) => circuits.size > 0) ? LONG_STATE_COLUMNS : STATE_COLUMNS
+  const width = Math.max(12, columns - NUMBER_COLUMNS - stateColumns)
   const models = topRows(before, now)
   const head = [
     `${install}  leader ${podOf(identity)}, epoch ${epoch ?? '–'}  gateways ${gateways}, sidecars ${sidecars}`,
@@ -88,7 +91,16 @@ function modelLine({ model, rates, endpoints }: ModelRow, width: number): string
 }
 
 const endpointLine = (endpoint: EndpointState, width: number): string =>
-  `${cut(`  ${endpoint.backend} ${endpoint.origin}`, width)}${''.padStart(31)}${String(endpoint.inFlight).padStart(11)}  ${stateOf(endpoint)}`
+  `${cut(`  ${endpoint.backend} ${endpoint.origin}`, width)}${''.padStart(31)}${String(endpoint.inFlight).padStart(11)}  ${stateText(endpoint)}`
+
+/** "up, open": what most gateways' circuits say, where they are not closed. */
+function stateText(endpoint: EndpointState): string {
+  const [circuit] = [...endpoint.circuits].toSorted(([, a], [, b]) => b - a)
+  return circuit === undefined ? stateOf(endpoint) : `${stateOf(endpoint)}, ${plain(circuit[0]).replace('_', '-')}`
+}
+
+/** A terminal obeys control characters. */
+const plain = (text: string): string => text.replace(/[^\x20-\x7e]/g, ' ')
 
 /** As the operator counts: one that nobody knows anything of is tried. */
 function stateOf({ up, down }: EndpointState): 'up' | 'down' | 'partly up' | 'unknown' {

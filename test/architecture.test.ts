@@ -73,6 +73,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   'proxy/process.ts': { imports: ['proxy/account', 'proxy/config.ts'] },
   'proxy/data-plane.ts': {
     imports: [
+      'proxy/decide',
       'proxy/routing-table',
       'proxy/config.ts',
       'proxy/receive',

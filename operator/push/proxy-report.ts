@@ -13,6 +13,10 @@ export interface EndpointVotes {
   /** Requests of gateways that are in flight there. */
   readonly inFlight: number
   readonly engine?: string
+  /** Gateways whose circuit is not closed, by what they call its state; absent = none. */
+  readonly circuits?: Readonly<Record<string, number>>
+  /** Why, as the last of them has it. */
+  readonly because?: string
 }
 
 const NOTHING: EndpointVotes = { up: 0, down: 0, inFlight: 0 }
@@ -43,12 +47,28 @@ export class Votes {
 function counted(votes: EndpointVotes, report: EndpointReport | undefined, by: 1 | -1): EndpointVotes {
   if (report === undefined) return votes
   const { up, inFlight, engine = votes.engine } = report
+  const circuits = circuitsCounted(votes.circuits, report.circuit, by)
+  const because = (by === 1 ? report.because : undefined) ?? votes.because
   return {
     up: votes.up + (up === true ? by : 0),
     down: votes.down + (up === false ? by : 0),
     inFlight: votes.inFlight + by * inFlight,
     ...(engine !== undefined && { engine }),
+    ...(circuits !== undefined && { circuits }),
+    ...(circuits !== undefined && because !== undefined && { because }),
   }
+}
+
+/** More than these are not told apart: a gateway of a later version may know others. */
+const MAX_STATES = 16
+
+function circuitsCounted(before: EndpointVotes['circuits'], state: string | undefined, by: 1 | -1): EndpointVotes['circuits'] {
+  if (state === undefined) return before
+  const counts = new Map(Object.entries(before ?? {}))
+  const count = (counts.get(state) ?? 0) + by
+  if (count <= 0) counts.delete(state)
+  else if (counts.has(state) || counts.size < MAX_STATES) counts.set(state, count)
+  return counts.size === 0 ? undefined : Object.fromEntries(counts)
 }
 
 /** What one gateway says of endpoints. */

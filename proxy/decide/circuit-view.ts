@@ -76,6 +76,20 @@ export function rampAt({ step, stepSinceMs }: Extract<Circuit, { state: 'ramping
   return { step: Math.min(LAST_RAMP_STEP, step + unproven), sinceMs: stepSinceMs + unproven * UNPROVEN_STEP_MS }
 }
 
+/** In one word for people, with the reason; undefined = it gets its full share. */
+export function standingOf(
+  view: CircuitView & { readonly coolBecause: string | undefined },
+  nowMs: number,
+): { readonly state: Exclude<Phase, 'closed'> | 'parked' | 'disabled'; readonly because: string | undefined } | undefined {
+  const { circuit, parked } = view
+  if (circuit.state === 'closed' && parked === undefined) return undefined
+  if (parked?.kind === 'disabled') return { state: 'disabled', because: parked.because }
+  const phase = phaseOf(view, nowMs)
+  if (circuit.state === 'open' && phase !== 'closed') return { state: phase, because: circuit.because }
+  if (parked !== undefined && parked.untilMs > nowMs) return { state: 'parked', because: parked.because }
+  return phase === 'closed' ? undefined : { state: phase, because: undefined }
+}
+
 /** Why it gets no request, in a few words; for clients too, so no address. */
 export function outBecause(view: CircuitView & { readonly coolBecause: string | undefined }, nowMs: number): string {
   const { circuit, parked, coolUntilMs, coolBecause = 'it failed' } = view

@@ -67,4 +67,9 @@ function cut(endpoints: readonly EndpointReport[], gone: readonly string[], usag
 }
 
 const same = (a: EndpointReport | undefined, b: EndpointReport): boolean =>
-  a !== undefined && a.up === b.up && a.inFlight === b.inFlight && a.engine === b.engine
+  a !== undefined &&
+  a.up === b.up &&
+  a.inFlight === b.inFlight &&
+  a.engine === b.engine &&
+  a.circuit === b.circuit &&
+  a.because === b.because

@@ -74,6 +74,10 @@ export interface EndpointReport {
   readonly up?: boolean
   readonly inFlight: number
   readonly engine?: string
+  /** `open`, `half_open`, `ramping`, `parked` or `disabled`; a reader shows what it does not know as it is. Absent = closed. */
+  readonly circuit?: string
+  /** Why, in a few words without an address. */
+  readonly because?: string
 }
 
 export interface UsageReport {
@@ -261,7 +265,9 @@ const PROXY_FRAMES: Readonly<Record<ProxyFrame['type'], Check>> = {
   token: object({ ...known, token: text(16_384) }),
   report: object({
     ...known,
-    endpoints: list(object({ id: text(64), 'up?': flag, inFlight: count, 'engine?': text(32) })),
+    endpoints: list(
+      object({ id: text(64), 'up?': flag, inFlight: count, 'engine?': text(32), 'circuit?': text(32), 'because?': text(512) }),
+    ),
     gone: list(text(64)),
     usage: list(object({ ref: key, requests: count, errors: count, inputTokens: count, outputTokens: count }), 10_000),
   }),

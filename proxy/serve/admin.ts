@@ -3,6 +3,9 @@
  * credential. Express.
  */
 import express, { type Express, type Response } from 'express'
+import { rampPercent, standingOf } from '../decide/circuit-view.ts'
+import type { CredentialBook } from '../live/credentials.ts'
+import type { EndpointState } from '../live/endpoint-state.ts'
 import type { Live } from '../live/live.ts'
 import type { CompiledTable } from '../routing-table/compiled.ts'
 
@@ -101,6 +104,8 @@ function endpoints({ table, live, now }: Shown): unknown[] {
       notReadyBecause: state.notReadyBecause ?? null,
       coolingForMs: Math.max(0, Math.round(state.coolUntilMs - nowMs)),
       coolingBecause: state.coolUntilMs > nowMs ? (state.coolBecause ?? null) : null,
+      circuit: circuitShown(state, nowMs),
+      credentials: backend.auth?.credentials.map((credential) => credentialShown(credential, live.credentials, nowMs)) ?? [],
       inFlight: state.inFlight,
       running: state.running ?? null,
       waiting: state.waiting ?? null,
@@ -113,4 +118,29 @@ function endpoints({ table, live, now }: Shown): unknown[] {
       modelMissing: state.modelMissing,
     }
   })
+}
+
+/** `state` as operators are told it; `sharePercent` of its fair share. */
+function circuitShown(state: EndpointState, nowMs: number): unknown {
+  const { circuit } = state
+  const standing = standingOf(state, nowMs)
+  return {
+    state: standing?.state ?? 'closed',
+    because: standing?.because ?? null,
+    openForMs: circuit.state === 'open' ? Math.max(0, Math.round(circuit.untilMs - nowMs)) : 0,
+    openedInARow: circuit.state === 'closed' ? 0 : circuit.opens,
+    sharePercent: rampPercent(circuit, nowMs),
+    retestedBy: state.retestedBy,
+  }
+}
+
+/** By its opaque id. */
+function credentialShown(id: string, book: CredentialBook, nowMs: number): unknown {
+  const parked = book.parked(id, nowMs)
+  return {
+    id,
+    state: parked?.kind ?? 'in_use',
+    because: parked?.because ?? null,
+    forMs: parked === undefined ? 0 : Math.max(0, Math.round(parked.untilMs - nowMs)),
+  }
 }
