@@ -63,6 +63,8 @@ export class QuotaBook {
   readonly #dirty = new Set<string>()
   /** What proxies of the leader before have brought with them, by key. */
   readonly #brought = new Map<string, number>()
+  /** Old ones that have come back and said all, and how many there are. */
+  readonly #came = new Set<string>()
   #expected = 0
   #turn = 0
   #day: number
@@ -116,7 +118,10 @@ export class QuotaBook {
     if (isFirst) this.#proxies.set(instance, { ...proxy, isOld: proxy.isOld || brings, complete })
     for (const report of meters) this.#take(instance, report, answered, brings)
     for (const key of gone) this.#drop(instance, key)
-    if (isFirst && complete) this.#forgetUnsaid(instance)
+    if (isFirst && complete) {
+      if (brings) this.#came.add(instance)
+      this.#forgetUnsaid(instance)
+    }
   }
 
   #take(instance: string, report: MeterReport, answered: number, brought: boolean): void {
@@ -186,14 +191,12 @@ export class QuotaBook {
 
   /** Something is free later without anybody saying so. */
   #isWatchful(nowMs: number): boolean {
-    if (nowMs - this.#startMs < RETURN_WITHIN_MS * 2 || this.#isIncomplete()) return true
+    if (nowMs - this.#startMs < 2 * MINUTE_MS || this.#missing(nowMs) > 0) return true
     return [...this.#proxies.values()].some(({ goneAtMs }) => goneAtMs !== undefined)
   }
 
-  #isIncomplete(): boolean {
-    if (this.#expected === 0) return false
-    const came = [...this.#proxies.values()].filter(({ isOld, complete }) => isOld && complete).length
-    return came < this.#expected
+  #missing(nowMs: number): number {
+    return nowMs - this.#startMs >= KEPT_FOR_MS + EARLIER_MS ? 0 : Math.max(0, this.#expected - this.#came.size)
   }
 
   /** By instance: what is new for it. Looks only at limits of which there is news. */
@@ -255,10 +258,9 @@ export class QuotaBook {
   }
 
   #keptForUnknown(key: string, meter: MeterBook, nowMs: number): number {
-    if (!this.#waits || !(this.#expected === 0 || this.#isIncomplete())) return 0
+    if (!this.#waits || (this.#expected > 0 && this.#missing(nowMs) === 0)) return 0
     const sinceMs = nowMs - this.#startMs
-    const waitMs = meter.window === 'day' ? RETURN_WITHIN_MS : this.#expected === 0 ? MINUTE_MS : KEPT_FOR_MS + EARLIER_MS
-    if (sinceMs >= waitMs) return 0
+    if (meter.window === 'day' ? sinceMs >= RETURN_WITHIN_MS : this.#expected === 0 && sinceMs >= MINUTE_MS) return 0
     const known = meter.window === 'day' ? meter.heldBy(() => true) + meter.gone : (this.#brought.get(key) ?? 0)
     return Math.max(0, meter.max - known) * keptPart(sinceMs - EARLIER_MS)
   }
@@ -267,7 +269,7 @@ export class QuotaBook {
   #fleet(nowMs: number): number {
     const counts = ({ name, goneAtMs }: Proxy): boolean =>
       name !== '' && (goneAtMs === undefined || nowMs - goneAtMs <= KEPT_FOR_MS + EARLIER_MS)
-    return [...this.#proxies.values()].filter(counts).length
+    return [...this.#proxies.values()].filter(counts).length + this.#missing(nowMs)
   }
 
   /** Of limits a day, for the next leader. */

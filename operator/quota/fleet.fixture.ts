@@ -268,7 +268,8 @@ export class SimulatedFleet {
     let [first, sum, most] = [0, 0, 0]
     for (const { atMs, amount } of this.admitted) {
       sum += amount
-      for (let old = this.admitted[first]; old !== undefined && old.atMs <= atMs - MINUTE_MS; old = this.admitted[++first]) sum -= old.amount
+      for (let old = this.admitted[first]; old !== undefined && old.atMs <= atMs - MINUTE_MS; old = this.admitted[++first])
+        sum -= old.amount
       most = Math.max(most, sum)
     }
     return most

@@ -7,7 +7,6 @@ import { EPSILON, type Holder, isBlocked, type NewCaps, type Pot, sum } from './
 const AMPLE_REQUESTS = 64
 /** How much the newest need counts for what is usual. */
 const NEWEST_PART = 0.1
-const SOME_PART = 1 / 128
 
 /** A holder, and the number of the last order that it was told its cap with. */
 export interface Held extends Holder {
@@ -58,11 +57,11 @@ export class MeterBook {
     })
   }
 
-  /** Its holder is gone for good: of a day what it has used stays, and a little that it may have used unseen. */
+  /** Its holder is gone for good. Of a day what it may have used stays, unseen, but for what it gave back in the end. */
   bury(instance: string): void {
     const holder = this.holders.get(instance)
     this.holders.delete(instance)
-    if (holder !== undefined && this.window === 'day') this.gone += Math.min(holder.held, holder.used + this.#max * SOME_PART)
+    if (holder !== undefined && this.window === 'day') this.gone += Math.max(holder.held, holder.used)
   }
 
   /** Who is given what: of those that are `here`, `reserved` being kept for others. `numberOf`: of the order that says so. */
