@@ -38,6 +38,7 @@ async function busyEndpoints({ adminUrl }: Watched): Promise<string[]> {
 
 async function gauges({ metricsUrl }: Watched): Promise<string[]> {
   const lines = (await textOf(`${metricsUrl}/metrics`)).split('\n')
+  if (!lines.some((line) => line.startsWith('llama_swap_held_bytes '))) return [`no metrics: ${lines.slice(0, 5).join(' ')}`]
   return lines.filter((line) => Number(ZERO.exec(line)?.[1] ?? 0) !== 0)
 }
 

@@ -29,12 +29,15 @@ const DONE = 'data: [DONE]\n\n'
 /** Sixty different words, so that a missing, doubled or foreign one shows. */
 export const WORDS: readonly string[] = Array.from({ length: 60 }, (_, index) => `w${index} `)
 
-/** The JSON of each event of a stream; what is none is left out. */
+/** The JSON of each event of a stream; what is none is left out, and so is a byte order mark, as clients do. */
 export function eventsOf(body: string): Json[] {
-  return body.split('\n\n').flatMap((event) => {
-    const line = event.split('\n').find((each) => each.startsWith('data: '))
-    return line === undefined || line === 'data: [DONE]' ? [] : [jsonOf(line.slice('data: '.length))]
-  })
+  return body
+    .replace(/^\uFEFF/, '')
+    .split('\n\n')
+    .flatMap((event) => {
+      const line = event.split('\n').find((each) => each.startsWith('data: '))
+      return line === undefined || line === 'data: [DONE]' ? [] : [jsonOf(line.slice('data: '.length))]
+    })
 }
 
 export function jsonOf(text: string): Json {

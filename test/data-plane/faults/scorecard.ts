@@ -22,16 +22,26 @@ export const NOT_SHOWN: readonly Listed[] = [
     fits: ({ mode }) => mode === 'whole',
     because: 'an answer without events has no sentinel, and none of it is out before it is whole',
   },
-  { ids: ['S10'], fits: ({ route }) => route === 'speech', because: 'its answers are sound, not JSON: any bytes are one' },
+  {
+    ids: ['S10'],
+    fits: ({ route, mode }) => route === 'speech' && mode === 'whole',
+    because: 'its answers are sound, not JSON: any bytes are one',
+  },
 ]
 
 /** What scores less than a pass. */
 export const NOT_PASSED: readonly (Listed & { readonly score: Score })[] = [
   {
     ids: ['S08', 'S09', 'S14'],
-    fits: ({ route, mode }) => mode === 'stream' && (route === 'responses' || route === 'messages'),
+    fits: ({ route, mode }) => mode === 'stream' && route !== 'chat' && route !== 'completions',
     score: 'safe',
     because: 'continuation is defined for chat and completions; here the stream ends with an error in it',
+  },
+  {
+    ids: ['S08'],
+    fits: ({ route, mode }) => mode === 'whole' && route === 'speech',
+    score: 'safe',
+    because: 'sound passes as it is made; what breaks off breaks the connection',
   },
 ]
 

@@ -20,7 +20,7 @@ import {
 } from '../../support/model-server/answers.ts'
 import type { Answer, Step } from '../../support/model-server/script.ts'
 import { ROUTES, streamOf, WORDS } from '../../support/routes.ts'
-import { answeredBy, httpError, isOpenAi, metric, tries } from './verdicts.ts'
+import { answeredBy, httpError, isOpenAi, metricIs, tries } from './verdicts.ts'
 import { answerText, type Drive, type FaultCase, FULL, healthy, type Mode, type Outcome, wholeAnswer } from './wall.ts'
 
 export const IDS = Array.from({ length: 16 }, (_, index) => `S${String(index + 1).padStart(2, '0')}`)
@@ -258,8 +258,7 @@ export const SIXTEEN: Readonly<Record<string, Fault>> = {
       const events = streamOf(speech, WORDS)
       return [[streamHead(), ...[...events.slice(0, 9), 'data: {"choices":[{"ind\n\n', ...events.slice(9)].map(chunk), END]]
     },
-    conduct: async (outcome) =>
-      assert.equal(await metric(outcome, 'llama_swap_stream_events_malformed_total', `"default/${outcome.primaryName}"`), 1),
+    conduct: (outcome) => metricIs(outcome, 'llama_swap_stream_events_malformed_total', `"default/${outcome.primaryName}"`, 1),
     advice: inPlace,
   },
   'S10: a body that is no JSON': {

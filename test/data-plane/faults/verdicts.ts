@@ -1,5 +1,6 @@
 /** What a case may say of an outcome: the sentences of the catalogue, as assertions. */
 import assert from 'node:assert/strict'
+import { eventually } from '../../support/eventually.ts'
 import { eventsOf, jsonOf, WORDS } from '../../support/routes.ts'
 import { type FaultCase, type Outcome, wholeAnswer } from './wall.ts'
 
@@ -46,19 +47,20 @@ export function endsWithError({ got, speech }: Pick<Outcome, 'got' | 'speech'>):
   const last = eventsOf(got.body).at(-1)
   const error = errorOf(last)
   const code = error['code']
-  if (code === undefined) assert.ok(typeof error['type'] === 'string' && error['type'] !== '', 'Anthropic errors have a type')
-  else assert.equal(code, 'upstream_stream_interrupted')
+  if (isOpenAi({ speech })) assert.equal(code, 'upstream_stream_interrupted')
+  else assert.deepEqual(error['details'], { error_code: 'upstream_stream_interrupted' })
 }
 
-/** The one HTTP error with this status and code, in the envelope of the route. */
+/** The one HTTP error with this status and code, in the envelope of the route. Anthropic's API has 529 for what is 503 elsewhere. */
 export function httpError({ got, speech }: Pick<Outcome, 'got' | 'speech'>, status: number, code: string): Json {
-  assert.equal(got.status, status, got.body)
+  const isAnthropic = !isOpenAi({ speech })
+  assert.equal(got.status, isAnthropic && status === 503 ? 529 : status, got.body)
   assert.equal(got.headers['content-type'], 'application/json')
   assert.equal(typeof got.headers['x-request-id'], 'string')
   assert.match(String(got.headers['x-should-retry']), /^(true|false)$/)
   const body = jsonOf(got.body)
   const error = errorOf(body)
-  if (speech.path.startsWith('/v1/messages')) assert.deepEqual([body['type'], typeof error['type']], ['error', 'string'])
+  if (isAnthropic) assert.deepEqual([body['type'], typeof error['type'], error['details']], ['error', 'string', { error_code: code }])
   else assert.equal(error['code'], code)
   return error
 }
@@ -71,20 +73,29 @@ function errorOf(value: Json | undefined): Json {
 
 export const isOpenAi = ({ speech }: Pick<Outcome, 'speech'>): boolean => !speech.path.startsWith('/v1/messages')
 
-/** The value of one metric's series that hold `labels`, summed. */
-export async function metric({ proxy }: Pick<Outcome, 'proxy'>, name: string, labels: string): Promise<number> {
-  const text = await (await fetch(`${proxy.metricsUrl}/metrics`)).text()
-  const lines = text.split('\n').filter((line) => line.startsWith(`${name}{`) && line.includes(labels))
-  return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0)
+/** Resolves once the series of a metric that hold `labels` add up to `value`: a request is booked when its answer is over. */
+export function metricIs({ proxy }: Pick<Outcome, 'proxy'>, name: string, labels: string, value: number): Promise<void> {
+  return eventually(async () => {
+    const text = await (await fetch(`${proxy.metricsUrl}/metrics`)).text()
+    const lines = text.split('\n').filter((line) => line.startsWith(`${name}{`) && line.includes(labels))
+    assert.equal(
+      lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0),
+      value,
+      `${name} ${labels}`,
+    )
+  }, 2000)
 }
 
-/** Not the answer, but nothing that could be taken for one: an HTTP error in the envelope, or a stream whose last event is an error. */
-export function answeredCleanly({ got, speech }: Pick<Outcome, 'got' | 'speech'>): void {
-  if (got.status === 200) {
-    assert.equal(got.whole, true)
-    endsWithError({ got, speech })
-  } else {
+/**
+ * Not the answer, but nothing that could be taken for one: an HTTP error in the envelope, a stream whose last event is an error, or any other
+ * body that has broken off.
+ */
+export function answeredCleanly({ got, speech, stream }: Pick<Outcome, 'got' | 'speech' | 'stream'>): void {
+  if (got.status !== 200) {
     assert.equal(got.headers['content-type'], 'application/json')
     errorOf(jsonOf(got.body))
+    return
   }
+  assert.equal(got.whole, stream)
+  if (stream) endsWithError({ got, speech })
 }

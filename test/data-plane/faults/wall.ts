@@ -13,7 +13,7 @@ import { type ModelServer, type ScriptedBackend, type SeenRequest, startModelSer
 import type { Answer } from '../../support/model-server/script.ts'
 import { type RunningProxy, startProxy } from '../../support/proxy.ts'
 import { ROUTES, type RouteSpeech, WORDS } from '../../support/routes.ts'
-import { WHOLE_ROUTES, type WholeSpeech } from '../../support/routes-whole.ts'
+import { OTHER_ROUTES, type OtherSpeech } from '../../support/routes-other.ts'
 import { type BackendLines, type ModelLines, makeTable, type PolicyLines } from '../../support/table.ts'
 
 export const FULL = process.env['FAULTS'] === 'full'
@@ -26,7 +26,7 @@ export type ModeName = 'stream' | 'whole'
 
 export interface Mode {
   readonly route: string
-  readonly speech: WholeSpeech
+  readonly speech: OtherSpeech
   readonly stream: boolean
 }
 
@@ -40,7 +40,7 @@ export interface FaultCase {
   readonly backend?: Partial<BackendLines>
   readonly fallbackBackend?: Partial<BackendLines>
   /** Where the primary is said to be, if not at its scripted backend. */
-  readonly address?: (backend: ScriptedBackend) => string
+  readonly address?: (backend: ScriptedBackend) => string | Promise<string>
   /** Asks for the model by name: there is no fallback. */
   readonly alone?: boolean
   /** Absent: the default classes. */
@@ -53,7 +53,7 @@ export interface FaultCase {
   /** Absent: both. */
   readonly modes?: readonly ModeName[]
   /** Absent: all. */
-  readonly routes?: (route: string, speech: WholeSpeech) => boolean
+  readonly routes?: (route: string, speech: OtherSpeech) => boolean
   /** Absent: one request. Returns the answer to judge. */
   readonly drive?: (drive: Drive) => Promise<Got>
   check(outcome: Outcome, t: TestContext): void | Promise<void>
@@ -82,21 +82,22 @@ interface Run extends Mode {
 }
 
 /** Every route that inference serves, as far as tests can speak it. */
-export const SERVED: Readonly<Record<string, WholeSpeech>> = Object.fromEntries(
-  Object.entries<WholeSpeech>({ ...ROUTES, ...WHOLE_ROUTES }).filter(([, { path }]) => DIALECTS.has(path)),
+export const SERVED: Readonly<Record<string, OtherSpeech>> = Object.fromEntries(
+  Object.entries<OtherSpeech>({ ...ROUTES, ...OTHER_ROUTES }).filter(([, { path }]) => DIALECTS.has(path)),
 )
 
-export const modesOf = (route: string): readonly ModeName[] => (route in ROUTES ? ['stream', 'whole'] : ['whole'])
+export const modesOf = (route: string): readonly ModeName[] =>
+  SERVED[route]?.events(WORDS).words.length === 0 ? ['whole'] : ['stream', 'whole']
 
 const isAnthropic = ({ path }: RouteSpeech): boolean => path.startsWith('/v1/messages')
 
-export const wholeText = (text: string, { answerType = 'application/json' }: WholeSpeech, status = 200): Answer =>
+export const wholeText = (text: string, { answerType = 'application/json' }: OtherSpeech, status = 200): Answer =>
   whole(text, { status, headers: { 'content-type': answerType } })
 
 const textOf = (answer: unknown): string => (typeof answer === 'string' ? answer : JSON.stringify(answer))
 
 /** The bytes of a healthy whole answer. */
-export const answerText = (speech: WholeSpeech, model = 'm', words = WORDS): string => textOf(speech.answer(words, model))
+export const answerText = (speech: OtherSpeech, model = 'm', words = WORDS): string => textOf(speech.answer(words, model))
 
 export function healthy({ speech, stream }: Pick<Mode, 'speech' | 'stream'>, model = 'm', words: readonly string[] = WORDS): Answer {
   if (!stream) return [pause(WORD_MS * words.length), ...wholeText(answerText(speech, model, words), speech)]
@@ -105,7 +106,11 @@ export function healthy({ speech, stream }: Pick<Mode, 'speech' | 'stream'>, mod
   return [streamHead(), ...begin.map(chunk), ...paced, ...[...finish, ...sentinel].map(chunk), END]
 }
 
-export function wallOf(cases: Readonly<Record<string, FaultCase>>): void {
+/** `env`: of the proxy's process. */
+export function wallOf(
+  cases: Readonly<Record<string, FaultCase>>,
+  env: () => Promise<Readonly<Record<string, string>>> = async () => ({}),
+): void {
   const runs = Object.entries(cases).flatMap(([name, fault], index) => runsOf(name, `c${index}`, fault))
   const state: { server?: ModelServer; proxy?: RunningProxy; backends: Map<string, ScriptedBackend> } = { backends: new Map() }
   before(async () => {
@@ -118,7 +123,7 @@ export function wallOf(cases: Readonly<Record<string, FaultCase>>): void {
         open(`${id}-f`, fault.fallback?.(mode) ?? [healthy(mode, 'fallback-model')]),
       ]),
     )
-    state.proxy = await startProxy(tableOf(runs, state.backends))
+    state.proxy = await startProxy(await tableOf(runs, state.backends), { env: await env() })
   })
   after(async () => {
     await state.proxy?.close()
@@ -147,10 +152,10 @@ export const cellsOf = ({ modes = ['stream', 'whole'], routes = () => true }: Pi
 const runsOf = (name: string, id: string, fault: FaultCase): Run[] =>
   cellsOf(fault).map((mode) => {
     const how = mode.stream ? 'stream' : 'whole'
-    return { ...mode, title: `${name} (${mode.route}, ${how})`, id: `${id}-${mode.route}-${how}`, fault }
+    return { ...mode, title: `${name} (${mode.route}, ${how})`, id: `${id}-${mode.route.replace('_', '-')}-${how}`, fault }
   })
 
-function tableOf(runs: readonly Run[], backends: ReadonlyMap<string, ScriptedBackend>): RoutingTable {
+async function tableOf(runs: readonly Run[], backends: ReadonlyMap<string, ScriptedBackend>): Promise<RoutingTable> {
   const models: Record<string, ModelLines> = {}
   const policies: Record<string, PolicyLines> = {}
   const interrupts = new Map<string, Fallback['interrupt']>()
@@ -159,7 +164,7 @@ function tableOf(runs: readonly Run[], backends: ReadonlyMap<string, ScriptedBac
     const all: Partial<Backend> = { capabilities: CAPABLE, ...(isAnthropic(speech) && { dialect: 'Anthropic' }) }
     const [primary, other] = [backends.get(`${id}-p`), backends.get(`${id}-f`)]
     assert.ok(primary !== undefined && other !== undefined)
-    models[`${id}-p`] = { backends: [{ url: address(primary), timeouts: FULL ? {} : timeouts, ...all, ...backend }] }
+    models[`${id}-p`] = { backends: [{ url: await address(primary), timeouts: FULL ? {} : timeouts, ...all, ...backend }] }
     models[`${id}-f`] = { backends: [{ url: other.url, ...all, ...fallbackBackend }] }
     policies[`${id}-auto`] = {
       targets: [`${id}-p`],
