@@ -11,6 +11,8 @@ const MAX_REMEMBERED = 5000
 /** Told to the proxy, which leaves a little before. */
 const KEEP_ALIVE_MS = 8000
 const SLOW_MS = 30
+/** node:http writes at the end of the turn. */
+const CUT_MS = 5
 
 const tries = new Map<number, number>()
 
@@ -35,23 +37,19 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
   const plan = planIn(text)
   if (speech === undefined || plan === undefined) return answer(response, 404, {})
   const kind = kindOf(plan)
-  switch (kind) {
-    case 'bad':
-      return answer(response, 400, { error: { message: 'a wrong request', type: 'invalid_request_error', code: 'soak' } })
-    case 'rate':
-      return answer(response, 429, { error: { message: 'slow down', type: 'requests', code: 'rate_limit_exceeded' } }, plan.id)
-    case 'error':
-      return answer(response, 500, { error: { message: 'it broke', type: 'server_error', code: null } })
-    case 'busy':
-      return answer(response, 503, { error: { message: 'no room', type: 'server_error', code: null } })
-    case 'reset':
-      return void request.socket.resetAndDestroy()
-    case 'silence':
-      return
-    default:
-      if (/"stream" *: *true/.test(text)) await stream({ response, speech, plan, kind })
-      else await whole({ response, speech, plan, kind })
-  }
+  if (kind === 'silence') return
+  if (kind === 'reset') return void request.socket.resetAndDestroy()
+  const refusal = REFUSALS[kind]
+  if (refusal !== undefined) answer(response, refusal.status, { error: refusal }, plan.id)
+  else if (/"stream" *: *true/.test(text)) await stream({ response, speech, plan, kind })
+  else await whole({ response, speech, plan, kind })
+}
+
+const REFUSALS: Partial<Readonly<Record<Kind, { status: number; message: string; type: string; code: string | null }>>> = {
+  bad: { status: 400, message: 'a wrong request', type: 'invalid_request_error', code: 'soak' },
+  rate: { status: 429, message: 'slow down', type: 'requests', code: 'rate_limit_exceeded' },
+  error: { status: 500, message: 'it broke', type: 'server_error', code: null },
+  busy: { status: 503, message: 'no room', type: 'server_error', code: null },
 }
 
 function answer(response: ServerResponse, status: number, body: unknown, id = 0): void {
@@ -74,7 +72,7 @@ async function whole({ response, speech, plan, kind }: Told): Promise<void> {
   response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) })
   if (kind !== 'cut' && kind !== 'stall') return void response.end(body)
   response.write(body.slice(0, Math.floor(body.length / 2)))
-  if (kind === 'cut') response.socket?.end()
+  if (kind === 'cut') await cut(response)
 }
 
 async function stream({ response, speech, plan, kind }: Told): Promise<void> {
@@ -84,7 +82,7 @@ async function stream({ response, speech, plan, kind }: Told): Promise<void> {
   const half = words.length / 2
   for (const [at, text] of [...begin, ...words].entries()) {
     if (at > begin.length + half) {
-      if (kind === 'cut') return void response.socket?.end()
+      if (kind === 'cut') return cut(response)
       if (kind === 'stall') return
       if (kind === 'malformed' && at === Math.floor(begin.length + half) + 1) response.write('data: {"broken\n\n')
     }
@@ -93,6 +91,12 @@ async function stream({ response, speech, plan, kind }: Told): Promise<void> {
     if (kind === 'slow') await delay(SLOW_MS)
   }
   response.end([...finish, ...sentinel].join(''))
+}
+
+/** What was written goes out, then the connection ends in order: so the proxy has certainly seen what came before. */
+async function cut(response: ServerResponse): Promise<void> {
+  await delay(CUT_MS)
+  response.socket?.end()
 }
 
 const once = (response: ServerResponse, name: string): Promise<void> => new Promise((resolve) => response.once(name, () => resolve()))
