@@ -4,12 +4,14 @@ import type { Logger } from './account/log.ts'
 import { Metrics } from './account/metrics.ts'
 import type { PushSources } from './account/push-metrics.ts'
 import type { ProxyConfig } from './config.ts'
+import { standingOf } from './decide/circuit-view.ts'
 import { AddressPolicy } from './forward/addresses.ts'
 import { Pools } from './forward/pools.ts'
 import { Holds } from './hold/holds.ts'
+import type { EndpointState } from './live/endpoint-state.ts'
 import { Live } from './live/live.ts'
 import { Prober } from './probe/prober.ts'
-import type { ProbeReport } from './probe/report.ts'
+import type { ProbeReport, RetestReport } from './probe/report.ts'
 import { Receiver } from './receive/receiver.ts'
 import type { CompiledTable } from './routing-table/compiled.ts'
 import type { EndpointReport } from './routing-table/frames.ts'
@@ -54,7 +56,10 @@ export interface Ports {
 export class DataPlane {
   readonly receiver: Receiver
   readonly #options: DataPlaneOptions
-  readonly #live = new Live()
+  readonly #live = new Live({
+    onCircuit: (event) => this.#metrics.recordCircuit(event),
+    retest: (id, afterMs) => this.#prober.retest(id, afterMs),
+  })
   readonly #holds = new Holds(wallClock)
   readonly #addresses: AddressPolicy
   readonly #pools: Pools
@@ -74,7 +79,12 @@ export class DataPlane {
     this.#addresses = addresses
     this.#live.limits.onRoom((model) => (model === undefined ? this.#holds.roomAnywhere() : this.#holds.roomAt(model)))
     this.#pools = new Pools(addresses)
-    this.#prober = new Prober({ onReport: (report) => this.#heard(report), random: Math.random, addresses })
+    this.#prober = new Prober({
+      onReport: (report) => this.#heard(report),
+      onRetest: (report) => this.#retested(report),
+      random: Math.random,
+      addresses,
+    })
     this.#accessLog = new AccessLog({ output: options.output, level: config.logLevel })
     this.receiver = new Receiver({ swap: (table) => this.#swap(table), refused: (errors) => this.#refused(errors) })
     const table = (): CompiledTable => this.receiver.current
@@ -83,6 +93,7 @@ export class DataPlane {
       live: this.#live,
       table,
       held,
+      holds: this.#holds,
       version: options.version,
       accessLinesDropped: () => this.#accessLog.dropped,
       ...(options.push !== undefined && { push: options.push }),
@@ -147,8 +158,8 @@ export class DataPlane {
 
   /** Every endpoint's state, as far as operators are told of it. */
   *endpointReports(): Generator<EndpointReport, void, undefined> {
-    for (const [id, { ready, inFlight, engine }] of this.#live.all())
-      yield { id, inFlight, ...(ready !== undefined && { up: ready }), ...(engine !== undefined && { engine }) }
+    const nowMs = wallClock()
+    for (const [id, state] of this.#live.all()) yield endpointReport(id, state, nowMs)
   }
 
   #authSettings(): AuthSettings {
@@ -166,7 +177,7 @@ export class DataPlane {
   }
 
   #swap(table: CompiledTable): void {
-    this.#live.apply(table)
+    this.#live.apply(table, wallClock())
     this.#pools.apply(table, this.#addresses.apply(table.table))
     this.#prober.apply(
       // Each request to a last resort reaches another pod: what a probe heard would hold for none of them.
@@ -192,6 +203,12 @@ export class DataPlane {
     if (endpoint !== undefined) this.#holds.roomAt(endpoint.model)
   }
 
+  #retested(report: RetestReport): void {
+    this.#live.retested(report, wallClock(), Math.random())
+    const endpoint = this.receiver.current.endpoints.get(report.endpointId)
+    if (endpoint !== undefined) this.#holds.roomAt(endpoint.model)
+  }
+
   #refused(errors: readonly string[]): void {
     this.#metrics.swapped('refused')
     this.#options.logger.error('routing table refused; the last good one stays', { errors })
@@ -202,6 +219,21 @@ export class DataPlane {
     if (this.receiver.ready) return undefined
     const because = this.#options.waitsBecause?.()
     return because === undefined ? 'no routing table has been taken yet' : `no routing table yet: ${because}`
+  }
+}
+
+const MAX_BECAUSE = 512
+
+function endpointReport(id: string, state: EndpointState, nowMs: number): EndpointReport {
+  const { ready, inFlight, engine } = state
+  const standing = standingOf(state, nowMs)
+  return {
+    id,
+    inFlight,
+    ...(ready !== undefined && { up: ready }),
+    ...(engine !== undefined && { engine }),
+    ...(standing !== undefined && { circuit: standing.state }),
+    ...(standing?.because !== undefined && { because: standing.because.slice(0, MAX_BECAUSE) }),
   }
 }
 

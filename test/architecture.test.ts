@@ -61,6 +61,7 @@ const ROWS: Readonly<Record<string, Row>> = {
       'proxy/errors.ts',
       'proxy/decide',
       'proxy/dialects',
+      'proxy/hold',
       'proxy/limits',
       'proxy/live',
       'proxy/forward',

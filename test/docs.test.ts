@@ -60,7 +60,7 @@ test('docs/errors.md lists every label, and no other', () => {
 
 test('docs/metrics.md lists every metric with its type and labels, and no other', (t) => {
   const table = tableOf(['a'])
-  const metrics = new Metrics({ live: new Live(), table: () => table, held: { bytes: 0 }, version: '0' })
+  const metrics = new Metrics({ live: new Live(), table: () => table, held: { bytes: 0 }, holds: { queues: () => [] }, version: '0' })
   t.after(() => metrics.close())
   const written = rowsOf('docs/metrics.md', 'Metric').map(([name, type, labels]) => ({ name: words(name)[0], type, labels: words(labels) }))
   const real = metrics.registry.getMetricsAsArray().map((metric) => {

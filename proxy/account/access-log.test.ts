@@ -51,6 +51,7 @@ test('the line of a request that fell back is JSON with every field of it', () =
     table: { epoch: 3, seq: 7 },
     duration_ms: 1000,
     first_token_ms: 400,
+    held_ms: 0,
     overhead_us: 120,
     input_tokens: 118,
     output_tokens: 101,

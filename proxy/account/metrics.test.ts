@@ -9,7 +9,14 @@ const NOW_MS = 1_000_000
 
 function metricsOf(t: TestContext, table: CompiledTable, live = new Live()): Metrics {
   live.apply(table)
-  const metrics = new Metrics({ live, table: () => table, held: { bytes: 4096 }, version: '1.2.3', now: () => NOW_MS })
+  const metrics = new Metrics({
+    live,
+    table: () => table,
+    held: { bytes: 4096 },
+    holds: { queues: () => [] },
+    version: '1.2.3',
+    now: () => NOW_MS,
+  })
   t.after(() => metrics.close())
   return metrics
 }

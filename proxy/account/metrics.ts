@@ -7,13 +7,17 @@
  */
 import { Registry } from 'prom-client'
 import type { Ending } from '../forward/run.ts'
+import type { CircuitEvent } from '../live/live.ts'
 import type { RequestRecord } from '../serve/lifecycle.ts'
 import { CounterCells, HistogramCells } from './cells.ts'
+import { CircuitMetrics } from './circuit-metrics.ts'
 import { EventLoopLag } from './event-loop.ts'
 import { GenAiMetrics } from './gen-ai.ts'
+import { registerLimitMetrics } from './limit-metrics.ts'
 import { registerLiveMetrics, type Sources } from './live-metrics.ts'
 import { registerProcessMetrics } from './process-metrics.ts'
 import { type PushSources, registerPushMetrics } from './push-metrics.ts'
+import { type QueueSources, registerQueueMetrics } from './queue-metrics.ts'
 import { ReadCounter } from './readings.ts'
 import { attemptWord, continuationResult, outcomeOf, policyRuleOf, ruleOf } from './settled.ts'
 
@@ -25,6 +29,7 @@ const DURATION_BOUNDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 6
 const OVERHEAD_BOUNDS = [0.000_025, 0.000_05, 0.000_1, 0.000_15, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01] as const
 
 export interface MetricsOptions extends Omit<Sources, 'now'> {
+  readonly holds: QueueSources
   /** Milliseconds since the epoch; the system's clock if absent. */
   readonly now?: () => number
   /** Lines that the access log has dropped so far. */
@@ -39,6 +44,7 @@ export class Metrics {
   readonly #table: MetricsOptions['table']
   readonly #lag: EventLoopLag
   readonly #genAi: GenAiMetrics
+  readonly #circuits: CircuitMetrics
   readonly #dropped = new CounterCells({
     registry: this.registry,
     name: 'llama_swap_metric_series_dropped_total',
@@ -66,6 +72,13 @@ export class Metrics {
     help: "The proxy's own share: from the complete request body to the first attempt.",
     labelNames: [],
     bounds: OVERHEAD_BOUNDS,
+  })
+  readonly #waits = new HistogramCells({
+    ...this.#shared,
+    name: 'llama_swap_queue_wait_seconds',
+    help: 'How long requests waited in queues that had to; outcome is "ok" or an error_type, as of the whole request.',
+    labelNames: ['model', 'outcome'],
+    bounds: DURATION_BOUNDS,
   })
   readonly #attempts = new CounterCells({
     ...this.#shared,
@@ -98,10 +111,13 @@ export class Metrics {
     labelNames: ['result'],
   })
 
-  constructor({ accessLinesDropped = () => 0, now = wallClock, push, ...sources }: MetricsOptions) {
+  constructor({ accessLinesDropped = () => 0, now = wallClock, push, holds, ...sources }: MetricsOptions) {
     this.#table = sources.table
     this.#genAi = new GenAiMetrics(this.registry, this.#onDropped)
     registerLiveMetrics(this.registry, { ...sources, now }, this.#onDropped)
+    registerLimitMetrics(this.registry, { limits: sources.live.limits, table: sources.table, now }, this.#onDropped)
+    this.#circuits = new CircuitMetrics(this.registry, { ...sources, now }, this.#onDropped)
+    registerQueueMetrics(this.registry, holds)
     registerPushMetrics(this.registry, push)
     registerProcessMetrics(this.registry)
     this.#lag = new EventLoopLag(this.registry, now)
@@ -116,11 +132,12 @@ export class Metrics {
 
   /** Books a settled request. Never throws. */
   record(record: RequestRecord): void {
-    const { dialect, ending, durationMs, overheadMs } = record
+    const { dialect, ending, durationMs, overheadMs, heldMs } = record
     const model = ending?.sent?.model.entry.ref ?? NO_MODEL
     this.#requests.add([dialect.route, model, ruleOf(ending), outcomeOf(record)])
     this.#durations.observe([dialect.route, model], durationMs / 1000)
     if (overheadMs !== undefined) this.#overhead.observe([], overheadMs / 1000)
+    if (heldMs > 0) this.#waits.observe([model, outcomeOf(record)], heldMs / 1000)
     if (ending === undefined) return
     this.#recordEnding(ending, policyRuleOf(record, this.#table))
     this.#genAi.record(record, (name) => this.#table().claims.has(name))
@@ -138,15 +155,28 @@ export class Metrics {
     if (ending.malformed > 0) this.#malformed.add([before ?? NO_MODEL], ending.malformed)
   }
 
+  recordCircuit(event: CircuitEvent): void {
+    this.#circuits.record(event)
+  }
+
   /** Call after a routing table was swapped in, or was refused. */
   swapped(result: 'applied' | 'refused'): void {
     this.#swaps.add([result])
     if (result === 'refused') return
     const { models } = this.#table()
     const isKnown = (model: string): boolean => models.has(model) || model === NO_MODEL || model === ''
-    for (const metric of [this.#requests, this.#durations, this.#attempts, this.#decisions, this.#continuations, this.#malformed])
+    for (const metric of [
+      this.#requests,
+      this.#durations,
+      this.#waits,
+      this.#attempts,
+      this.#decisions,
+      this.#continuations,
+      this.#malformed,
+    ])
       metric.tidy('model', isKnown)
     this.#genAi.tidy(isKnown)
+    this.#circuits.tidy(isKnown)
   }
 
   close(): void {

@@ -31,6 +31,7 @@ export async function nextStep(run: Run, standing: Standing): Promise<Step> {
   const startMs = run.now()
   let settled: Settled | undefined
   const tryTurn = (): Turn => {
+    if (standing.past.length === 0) run.table = run.newestTable()
     const again = decideAndReserve(run, standing, true)
     if (again.kind === 'hold') return { kind: 'waits', wakeAtMs: again.wakeAtMs }
     settled = again

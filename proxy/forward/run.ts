@@ -38,7 +38,9 @@ export interface Run {
   readonly upload?: Upload | undefined
   readonly clientHeaders: IncomingHttpHeaders
   readonly dialect: Dialect
-  readonly table: CompiledTable
+  /** The one it began with; while it waits for its first attempt, the newest. */
+  table: CompiledTable
+  readonly newestTable: () => CompiledTable
   readonly live: Live
   readonly pools: Pools
   readonly holds: Holds

@@ -13,8 +13,8 @@ import type { AttemptRecord, Run, Sent } from './run.ts'
 import { settle } from './settle.ts'
 import { upstreamPath } from './upstream-path.ts'
 
-/** A queued request may outlast its deadline by this much. */
-const MAX_QUEUED_MS = 60_000
+/** How long a request may wait in an engine's queue where `limits.queue.maxWait` does not say. */
+const DEFAULT_MAX_QUEUED_MS = 60_000
 const SIGNALS_FRESH_MS = 15_000
 
 /** What a decision to send takes at once, before anything is awaited. */
@@ -90,7 +90,11 @@ export async function tryOnce(
     isQueued: () => {
       if (upload?.flows === true) return true
       const { waiting, signalsAtMs } = live.endpoint(endpoint.id)
-      return (waiting ?? 0) > 0 && run.now() - signalsAtMs <= SIGNALS_FRESH_MS && run.now() - startMs < MAX_QUEUED_MS
+      return (
+        (waiting ?? 0) > 0 &&
+        run.now() - signalsAtMs <= SIGNALS_FRESH_MS &&
+        run.now() - startMs < (model.entry.limits?.queue?.maxWaitMs ?? DEFAULT_MAX_QUEUED_MS)
+      )
     },
     now: run.now,
   })

@@ -34,6 +34,13 @@ export type HoldEnd =
   | { readonly kind: 'full'; readonly retryAfterMs: number }
   | { readonly kind: 'late'; readonly retryAfterMs: number }
 
+/** One line as it stands. */
+export interface Queued {
+  readonly key: string
+  readonly requests: number
+  readonly bytes: number
+}
+
 interface Line {
   readonly queue: FairQueue<Held>
   readonly drained: DrainRate
@@ -66,9 +73,9 @@ export class Holds {
     return this.#lines.get(key)?.queue.size ?? 0
   }
 
-  /** Bytes of the bodies that wait for this model. */
-  bytesFor(key: string): number {
-    return this.#lines.get(key)?.queue.bytes ?? 0
+  /** Every line in which somebody waits. */
+  *queues(): Generator<Queued> {
+    for (const [key, { queue }] of this.#lines) if (queue.size > 0) yield { key, requests: queue.size, bytes: queue.bytes }
   }
 
   /** `onGone`: registers what is to be called when the client leaves. */

@@ -13,7 +13,7 @@ import { runAttempts } from '../forward/attempts.ts'
 import { ClientAnswer } from '../forward/client-answer.ts'
 import { passBack } from '../forward/headers.ts'
 import type { Pools } from '../forward/pools.ts'
-import type { Ending, Sent } from '../forward/run.ts'
+import type { Ending, Run, Sent } from '../forward/run.ts'
 import type { Holds } from '../hold/holds.ts'
 import type { Live } from '../live/live.ts'
 import type { CompiledTable } from '../routing-table/compiled.ts'
@@ -68,6 +68,8 @@ interface Noted {
   sentMs?: number
   /** In queues, before the first attempt. */
   heldMs?: number
+  /** In force at the first attempt. */
+  table?: CompiledTable
 }
 
 export async function serveInference(
@@ -158,7 +160,7 @@ const factsOf = ({ request, dialect }: Life, body: RequestBody, client: Client):
   client,
 })
 
-function attempt(
+async function attempt(
   life: Life,
   { body, upload }: Extract<TakenBody, { kind: 'body' }>,
   facts: Facts,
@@ -185,7 +187,7 @@ function attempt(
       dialect.keepAlive,
     )
   }
-  return runAttempts({
+  const run: Run = {
     requestId,
     facts,
     body,
@@ -193,6 +195,7 @@ function attempt(
     clientHeaders: request.headers,
     dialect,
     table,
+    newestTable: serving.table,
     live: serving.live,
     pools: serving.pools,
     holds: serving.holds,
@@ -211,7 +214,10 @@ function attempt(
     onHeld: (waitedMs) => {
       if (noted.sentMs === undefined) noted.heldMs = (noted.heldMs ?? 0) + waitedMs
     },
-  })
+  }
+  const ending = await runAttempts(run)
+  noted.table = run.table
+  return ending
 }
 
 const EVENTS = 'text/event-stream; charset=utf-8'
@@ -271,7 +277,7 @@ function settle({
       noted.sentMs === undefined || noted.bodyDoneMs === undefined ? undefined : noted.sentMs - noted.bodyDoneMs - (noted.heldMs ?? 0),
     heldMs: noted.heldMs ?? 0,
     bytesSent: answer.bytesSent,
-    table: table.table,
+    table: (noted.table ?? table).table,
   })
 }
 
