@@ -14,7 +14,7 @@ import { Caps } from './caps.ts'
 import { ClientAccounts } from './clients.ts'
 import { demandOf } from './demand.ts'
 import type { Headers } from './limit-headers.ts'
-import type { MeterReading } from './meter.ts'
+import type { Meter, MeterReading } from './meter.ts'
 import { rateHeaders } from './rate-headers.ts'
 import { Upstreams } from './upstreams.ts'
 
@@ -27,6 +27,7 @@ export class Limits implements LimitsView {
   readonly #clients = new ClientAccounts(this.#caps)
   readonly #upstreams = new Upstreams()
   readonly #listeners = new Set<(model: Ref | undefined) => void>()
+  #onShort: (key: string, needed: number) => void = () => {}
   #open = 0
 
   /** Bookings that are neither settled nor refunded. */
@@ -118,6 +119,12 @@ export class Limits implements LimitsView {
   /** A request was turned away or made to wait for want of this: counted, and its need stands in `wanted`. Once a request and limit. */
   missed(shortage: Shortage): void {
     this.#accountAt(shortage.key)?.missed(shortage)
+    this.#onShort(shortage.key, shortage.needed)
+  }
+
+  /** The one who is told of each limit that had no room for a request, and of what that needs. Must not throw. */
+  onShort(listener: (key: string, needed: number) => void): void {
+    this.#onShort = listener
   }
 
   #accountAt(meterKey: string): Account | undefined {
@@ -156,6 +163,15 @@ export class Limits implements LimitsView {
     for (const { account } of this.#clients.all()) for (const meter of account.meters) yield meter.reading(nowMs)
   }
 
+  /** One of them; undefined = there is none now. */
+  reading(key: string, nowMs: number): MeterReading | undefined {
+    return this.#meterAt(key)?.reading(nowMs)
+  }
+
+  #meterAt(key: string): Meter | undefined {
+    return this.#accountAt(key)?.meters.find((one) => one.key === key)
+  }
+
   /** Of models that have limits or quotas, and of policies that limit clients. */
   *tallies(): Generator<{ readonly scope: 'model' | 'client'; readonly name: Ref; readonly tally: Tally }> {
     for (const [name, { tally }] of this.#models) yield { scope: 'model', name, tally }
@@ -179,7 +195,7 @@ export class Limits implements LimitsView {
 
   /** What was used of a limit a day before this process began, as of `atMs`. */
   carry(key: string, amount: number, atMs: number): void {
-    const meter = this.#accountAt(key)?.meters.find((one) => one.key === key)
+    const meter = this.#meterAt(key)
     if (meter === undefined) this.#caps.carry(key, amount, atMs)
     else meter.window.add(amount, atMs)
   }
