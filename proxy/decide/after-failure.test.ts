@@ -99,3 +99,10 @@ test('whatever fails, attempts end: at most totalAttempts, and no endpoint more 
     }),
   )
 })
+
+test('turns of other credentials are no retries: neither the endpoint nor the request has fewer left', () => {
+  const rotated = { ...attempt('a'), rotated: true }
+  const question = { failed: { failure: 'RETRY_SAME', when: 'ServerError', silent: false, retryAfterMs: undefined } } as const
+  const rest = { endpointId: 'a', retry: {}, remainingMs: Number.POSITIVE_INFINITY, budgetAllows: true, dice: 0.5 }
+  assert.deepEqual(afterFailure({ ...question, ...rest, past: Array(7).fill(rotated) }), go(true, 100))
+})

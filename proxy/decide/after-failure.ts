@@ -34,11 +34,12 @@ export interface RetryQuestion {
 export type AfterFailure = { readonly kind: 'stop' } | { readonly kind: 'go'; readonly mayRepeat: boolean; readonly waitMs: number }
 
 export function afterFailure(question: RetryQuestion): AfterFailure {
-  const { failed, past, retry, remainingMs, budgetAllows } = question
+  const { failed, retry, remainingMs, budgetAllows } = question
+  const past = question.past.filter(({ rotated }) => rotated !== true)
   const rule = CLASSES[failed.failure]
   if (rule.again === 'never' && rule.elsewhere === 'never') return { kind: 'stop' }
   if (past.length + 1 >= (retry.totalAttempts ?? DEFAULT_TOTAL_ATTEMPTS) || !budgetAllows || remainingMs <= 0) return { kind: 'stop' }
-  const waitMs = waitBefore(question)
+  const waitMs = waitBefore({ ...question, past })
   const repeats = past.filter(({ endpointId }) => endpointId === question.endpointId).length
   const mayRepeat = repeats < (retry.sameEndpoint ?? DEFAULT_SAME_ENDPOINT) && repeatable(failed) && waitMs < remainingMs
   return { kind: 'go', mayRepeat, waitMs }

@@ -85,6 +85,8 @@ export interface PastAttempt {
   readonly mayRepeat: boolean
   /** The client has a part of an answer: the next attempt is to go on with it. */
   readonly interrupted?: boolean
+  /** Only its credential failed, and the endpoint has another: no retry, and not counted as one. */
+  readonly rotated?: boolean
 }
 
 export interface Input {

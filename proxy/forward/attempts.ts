@@ -73,6 +73,11 @@ export async function runAttempts(run: Run): Promise<Ending> {
     if (run.upload?.begun === true) return failed(run.upload.error ?? spent(first))
     const goesOn = outcome.kind === 'interrupted' ? going?.after(outcome.failure, decision.endpoint.id) : undefined
     if (outcome.kind === 'interrupted' && goesOn === undefined) return failed(interrupted(going?.cause ?? outcome.failure, run))
+    if (otherCredential && goesOn === undefined && deadlineMs > run.now() && mayRotate(decision, past)) {
+      past.push(rotatedAway(decision, outcome.failure))
+      waitMs = 0
+      continue
+    }
     const { class: failure, when, silent, retryAfterMs } = goesOn?.failure ?? outcome.failure
     const atOnce = otherCredential || goesOn?.again === true
     const budget = run.live.budget(decision.model.entry.ref)
@@ -98,6 +103,21 @@ export async function runAttempts(run: Run): Promise<Ending> {
     })
   }
 }
+
+/** Each credential once: a budget of its own, apart from that of retries. */
+function mayRotate({ endpoint }: Sent, past: readonly PastAttempt[]): boolean {
+  const rotations = past.filter(({ endpointId, rotated }) => rotated === true && endpointId === endpoint.id).length
+  return rotations < (endpoint.backend.auth?.credentials.length ?? 0) - 1
+}
+
+const rotatedAway = ({ endpoint, model }: Sent, { when }: Failure): PastAttempt => ({
+  endpointId: endpoint.id,
+  model: model.entry.ref,
+  failure: 'RETRY_SAME',
+  when,
+  mayRepeat: true,
+  rotated: true,
+})
 
 const DIVERGED = badResponse('The target did not repeat the answer that it was to go on with.')
 

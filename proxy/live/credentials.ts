@@ -34,7 +34,7 @@ export class CredentialBook {
     const untilMs = Math.max(parked.untilMs, before?.untilMs ?? 0)
     this.#parked.set(id, before?.kind === 'disabled' ? { ...before, sinceMs: parked.sinceMs, untilMs } : { ...parked, untilMs })
     const all = ids.map((other) => this.#parked.get(other))
-    if (all.some((other) => other === undefined || other.untilMs <= parked.sinceMs)) return undefined
+    if (ids.some((other, at) => other !== id && (all[at]?.untilMs ?? 0) <= parked.sinceMs)) return undefined
     return all.reduce((soonest, other) => ((other?.untilMs ?? 0) < (soonest?.untilMs ?? 0) ? other : soonest))
   }
 
