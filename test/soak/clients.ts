@@ -26,6 +26,9 @@ const SHOWN_CHARACTERS = 300
 const HUNG_MS = 300_000
 const SPEECHES = Object.values(ROUTES)
 
+/** Of other routes a stream that breaks is over. */
+const CONTINUED = ['/v1/chat/completions', '/v1/completions']
+
 type Leaves = 'never' | 'early' | 'at the head' | 'in the body'
 
 interface Wish {
@@ -95,7 +98,10 @@ export class Clients {
     this.#counts.set(found, (this.#counts.get(found) ?? 0) + 1)
     if (found === 'left') return
     if (found === 'whole') this.#hidden += wish.plan.kinds.length - 1
-    if (endings(wish.plan, { stream: wish.stream, continues: wish.name === 'continued' }).has(found)) return
+    if (
+      endings(wish.plan, { stream: wish.stream, continues: wish.name === 'continued' && CONTINUED.includes(wish.speech.path) }).has(found)
+    )
+      return
     this.#unexplained++
     if (this.#examples.length < MAX_EXAMPLES)
       this.#examples.push(
@@ -166,7 +172,8 @@ function read({ response, wish, dice, leave, end }: Reading): void {
   })
 }
 
-const INTERRUPTED = 'upstream_stream_interrupted'
+/** In a stream, in OpenAI's place or Anthropic's. */
+const IN_BAND = /"(?:error_)?code":"((?:upstream|proxy)_[a-z_]+)"/
 
 /** "wrong": an answer of success that is not the one that was given, or that looks finished and is not. */
 function foundIn(wish: Wish, status: number, text: string): Found {
@@ -182,8 +189,8 @@ function foundInAnswer({ plan, speech, stream }: Wish, text: string): Found {
   if (!stream) return expected.has(speech.textOfAnswer(text)) ? 'whole' : 'wrong'
   const got = speech.textOfEvents(text)
   const ending = speech.events([]).sentinel.join('')
-  if (text.includes(INTERRUPTED))
-    return [...expected].some((all) => all.startsWith(got)) && !text.includes('[DONE]') ? INTERRUPTED : 'wrong'
+  const [, code] = IN_BAND.exec(text) ?? []
+  if (code !== undefined) return [...expected].some((all) => all.startsWith(got)) && !text.includes('[DONE]') ? code : 'wrong'
   return expected.has(got) && text.includes(ending) ? 'whole' : 'wrong'
 }
 

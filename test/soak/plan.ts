@@ -80,16 +80,14 @@ const CODES: Readonly<Record<Exclude<Kind, 'ok' | 'slow' | 'big'>, Found>> = {
 export function endings({ kinds }: Plan, { stream, continues }: { stream: boolean; continues: boolean }): ReadonlySet<Found> {
   const found = new Set<Found>()
   let first: Found | undefined
+  let begun = false
   for (const [failed, kind] of kinds.slice(0, MOST_TRIES).entries()) {
     // By now the endpoints may be spent.
     if (failed > MOST_HIDDEN && first !== undefined) found.add(first)
     if (kind === 'ok' || kind === 'slow' || kind === 'big' || (kind === 'malformed' && stream)) return found.add(WHOLE)
-    first ??= CODES[kind]
-    if (kind === 'bad') return found.add(first)
-    if (stream && (kind === 'cut' || kind === 'stall')) {
-      found.add(INTERRUPTED)
-      if (!continues) return found
-    }
+    if (stream && (kind === 'cut' || kind === 'stall')) begun = true
+    first = begun ? INTERRUPTED : (first ?? CODES[kind])
+    if (kind === 'bad' || (begun && !continues)) return found.add(first)
   }
   return first === undefined ? found : found.add(first)
 }
