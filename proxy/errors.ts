@@ -94,7 +94,7 @@ export const ERRORS = {
     'invalid_request_error',
     false,
     'caller_invalid_request',
-    'The body must be sent as application/json, without content encoding.',
+    'The body must be JSON or, on some routes, a form, and without content encoding.',
   ),
   request_timeout: row(408, 'invalid_request_error', false, 'caller_invalid_request', 'The request was not sent in time.'),
   headers_too_large: row(

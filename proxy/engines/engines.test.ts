@@ -220,6 +220,12 @@ const SUITES: readonly EngineCases[] = [
         model: 'qwen3',
         facts: { upstreamModelFound: true, contextWindowTokens: 40960 },
       },
+      {
+        says: 'a model for sound, by its name',
+        json: { data: [{ id: 'openai/whisper-large-v3' }] },
+        model: 'openai/whisper-large-v3',
+        facts: { upstreamModelFound: true, capabilities: ['audio'] },
+      },
       { says: 'without a list it is believed', json: { detail: 'Not Found' }, model: 'qwen3', facts: { upstreamModelFound: true } },
     ],
     signals: [],

@@ -35,11 +35,12 @@ export function maxModelLength(rows: readonly ModelRow[], row: ModelRow | undefi
 }
 
 /**
- * Models that are not for chat are named for what they do ("nomic-embed-text", "bge-reranker-v2"), while no engine's list says so.
+ * Models that are not for chat are named for what they do ("nomic-embed-text", "bge-reranker-v2", "whisper-large-v3"), while no engine's list says so.
  * Undefined = nothing in the name, so a chat model.
  */
 export function purposeOf(modelName: string): readonly Capability[] | undefined {
   if (/rerank/i.test(modelName)) return ['rerank']
+  if (/whisper|transcribe|(^|[/_-])tts([_-]|$)|kokoro/i.test(modelName)) return ['audio']
   if (/embed|(^|[/_-])(bge|e5|gte|minilm)[_-]/i.test(modelName)) return ['embeddings']
   return undefined
 }

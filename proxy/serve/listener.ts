@@ -4,11 +4,13 @@
  */
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerOptions, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import type { Dialect } from '../dialects/dialect.ts'
 import { DIALECTS } from '../dialects/dialects.ts'
 import { type ApiError, errorEnvelope, statusOf } from '../errors.ts'
 import { requestIdOf, type Serving, serveInference } from './lifecycle.ts'
 import { otherRoute } from './other-routes.ts'
 import { sendError } from './respond.ts'
+import { settleNoRequest, settleOther } from './settle-other.ts'
 
 const MAX_HEAD_BYTES = 64 * 1024
 const MAX_SOCKETS = 20_000
@@ -48,7 +50,7 @@ export class Listener {
     this.#handlers = handlers
     this.server = createServer(OPTIONS, (request, response) => this.#serve(request, response))
     this.server.maxConnections = MAX_SOCKETS
-    this.server.on('clientError', answerClientError)
+    this.server.on('clientError', (error, socket) => this.#answerClientError(error, socket))
     this.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) =>
       sendError(response, UNMET, requestIdOf(request.headers)),
     )
@@ -73,27 +75,48 @@ export class Listener {
     this.#requests++
     response.on('close', () => this.#requests--)
     if (this.#draining) response.shouldKeepAlive = false
-    if (request.headers.host === undefined && request.httpVersion === '1.1')
-      return sendError(response, HOSTLESS, requestIdOf(request.headers), ['connection', 'close'])
     const path = pathOf(request.url ?? '/')
     const dialect = DIALECTS.get(path) ?? otherRoute(this.#handlers.serving.table(), request.method, path)
-    if (dialect === undefined) {
-      this.#handlers.other(request, response)
-      return
-    }
-    if (request.method !== (dialect.method ?? 'POST'))
-      return sendError(
-        response,
-        { code: 'method_not_allowed', message: `${String(request.method)} is not allowed here. Use POST.` },
-        requestIdOf(request.headers),
-        ['allow', 'POST'],
-      )
-    if (this.#requests > MAX_REQUESTS) return sendError(response, BUSY, requestIdOf(request.headers))
-    serveInference(this.#handlers.serving, request, response, dialect).catch((error: unknown) =>
-      this.#handlers.serving.onBug(error, requestIdOf(request.headers)),
+    const error = this.#refusal(request, dialect)
+    if (dialect === undefined || error !== undefined) return this.#serveOther(request, response, error)
+    serveInference(this.#handlers.serving, request, response, dialect).catch((bug: unknown) =>
+      this.#handlers.serving.onBug(bug, requestIdOf(request.headers)),
+    )
+  }
+
+  #refusal({ headers, httpVersion, method }: IncomingMessage, dialect: Dialect | undefined): ApiError | undefined {
+    if (headers.host === undefined && httpVersion === '1.1') return HOSTLESS
+    if (dialect === undefined) return undefined
+    if (method !== (dialect.method ?? 'POST'))
+      return { code: 'method_not_allowed', message: `${String(method)} is not allowed here. Use POST.` }
+    return this.#requests > MAX_REQUESTS ? BUSY : undefined
+  }
+
+  #serveOther(request: IncomingMessage, response: ServerResponse, error: ApiError | undefined): void {
+    const requestId = requestIdOf(request.headers)
+    request.headers['x-request-id'] = requestId // the same for whoever answers
+    settleOther(this.#handlers.serving, request, response, requestId)
+    if (error === undefined) this.#handlers.other(request, response)
+    else sendError(response, error, requestId, EXTRA.get(error.code))
+  }
+
+  /** A head that is too large, too slow, or no HTTP: a typed answer, then the connection ends. */
+  #answerClientError(error: Error & { code?: string; bytesParsed?: number }, socket: Duplex): void {
+    if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
+    const answer = clientError(error.code)
+    const body = errorEnvelope(answer)
+    const status = statusOf(answer)
+    settleNoRequest(this.#handlers.serving, answer, status)
+    socket.end(
+      `HTTP/1.1 ${status} ${REASONS[status] ?? 'Bad Request'}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nx-should-retry: false\r\nx-request-id: none\r\nconnection: close\r\n\r\n${body}`,
     )
   }
 }
+
+const EXTRA: ReadonlyMap<string, readonly string[]> = new Map([
+  ['method_not_allowed', ['allow', 'POST']],
+  ['invalid_value', ['connection', 'close']],
+])
 
 const BUSY: ApiError = {
   code: 'overloaded',
@@ -123,17 +146,6 @@ export function listening(server: Server, port: number, host: string): Promise<n
 function pathOf(url: string): string {
   const query = url.indexOf('?')
   return query === -1 ? url : url.slice(0, query)
-}
-
-/** A head that is too large, too slow, or no HTTP: a typed answer, then the connection ends. */
-function answerClientError(error: Error & { code?: string; bytesParsed?: number }, socket: Duplex): void {
-  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
-  const answer = clientError(error.code)
-  const body = errorEnvelope(answer)
-  const status = statusOf(answer)
-  socket.end(
-    `HTTP/1.1 ${status} ${REASONS[status] ?? 'Bad Request'}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nx-should-retry: false\r\nx-request-id: none\r\nconnection: close\r\n\r\n${body}`,
-  )
 }
 
 const REASONS: Readonly<Record<number, string>> = { 400: 'Bad Request', 408: 'Request Timeout', 431: 'Request Header Fields Too Large' }

@@ -86,6 +86,7 @@ export function passthrough(serving: Serving, addresses: AddressPolicy): Passthr
 
   return {
     serve(request, response, client) {
+      if (serving.auth.mode === 'Optional' && client.name === undefined) return fail(response, STRANGER)
       const found = destinationOf(serving, addresses, request.originalUrl, client)
       if ('error' in found) return fail(response, found.error)
       destinations.set(request, found)
@@ -98,7 +99,7 @@ export function passthrough(serving: Serving, addresses: AddressPolicy): Passthr
     },
     upgrade(request, socket, head) {
       const who = authenticate(request.headers, serving.table(), serving.auth, serving.now())
-      if ('error' in who) return refuseUpgrade(socket, 401)
+      if ('error' in who || (serving.auth.mode === 'Optional' && who.client.name === undefined)) return refuseUpgrade(socket, 401)
       const found = destinationOf(serving, addresses, request.url ?? '', who.client)
       if ('error' in found) return refuseUpgrade(socket, 404)
       destinations.set(request, found)
@@ -160,6 +161,8 @@ function broken(response: ServerResponse | Duplex | undefined): void {
   sendError(response, UNANSWERED, String(response.getHeader('x-request-id')))
 }
 
+/** Where others may come without a key, nobody may come here without one. */
+const STRANGER: ApiError = { code: 'invalid_api_key', message: 'A pass-through needs a key: send it as "Authorization: Bearer KEY".' }
 const UNANSWERED: ApiError = { code: 'upstream_error', message: 'The endpoint of this pass-through did not answer.' }
 
 function refuseUpgrade(socket: Duplex, status: 401 | 404): void {

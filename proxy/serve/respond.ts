@@ -22,9 +22,15 @@ function errorHead(error: ApiError, requestId: string, skin: Skin): string[] {
   return head
 }
 
+const sent = new WeakMap<ServerResponse, ApiError>()
+
+/** The error that `sendError` has written as this answer. */
+export const sentErrorOf = (response: ServerResponse): ApiError | undefined => sent.get(response)
+
 /** Writes one error answer. Closes the connection where the rest of the request is not worth reading. */
 export function sendError(response: ServerResponse, error: ApiError, requestId: string, extra: readonly string[] = []): void {
   if (response.headersSent || response.destroyed) return
+  sent.set(response, error)
   const skin = skinOf(addressOf(response.req))
   const body = envelopeIn(skin, error, requestId)
   const unread = !response.req.complete && hasBody(response.req)

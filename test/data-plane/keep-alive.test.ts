@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { createServer, type ServerResponse } from 'node:http'
 import { describe, type TestContext, test } from 'node:test'
+import { messages } from '../../proxy/dialects/messages.ts'
 import { ClientAnswer } from '../../proxy/forward/client-answer.ts'
 import { ask, asking } from '../support/client.ts'
 import { HANG, stream } from '../support/model-server/answers.ts'
@@ -35,6 +36,15 @@ describe('on the answer itself', () => {
     const client = asking(url, { body: {} })
     assert.equal((await client.head).statusCode, 200)
     await client.until((body) => body === COMMENT.repeat(3))
+    client.leave()
+  })
+
+  test('where a route has events for it, those are said instead', async (t) => {
+    const ping = messages.keepAlive ?? ''
+    const url = await answering(t, (answer) => answer.keepAlive(() => HEAD, ping))
+    const client = asking(url, { body: {} })
+    await client.until((body) => body === ping.repeat(2))
+    assert.match(ping, /^event: ping\ndata: .*\n\n$/)
     client.leave()
   })
 

@@ -88,6 +88,33 @@ test('off by default, and only for those who may use the model', async () => {
   isError(await get('/upstream/raw/health', { headers: { authorization: `Bearer ${OTHER_KEY}` } }), 'model_not_found')
 })
 
+test('where a key is optional, a pass-through needs one all the same', async () => {
+  const address = engine.address()
+  const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`
+  const passthrough = { enabled: true, forwardAuth: false }
+  const own = await startProxy(
+    makeTable({ models: { raw: { passthrough, backends: [{ url }] } }, keys: [{ key: KEY, client: 'default/apps' }] }),
+    {
+      auth: 'Optional',
+    },
+  )
+  try {
+    isError(await ask(own.url, { method: 'GET', path: '/upstream/raw/x' }), 'invalid_api_key')
+    assert.equal((await ask(own.url, { method: 'GET', path: '/upstream/raw/x', headers: AUTH })).status, 207)
+  } finally {
+    await own.close()
+  }
+})
+
+test('it has an access line, as what nobody serves has', async () => {
+  await get('/upstream/raw/health', { headers: { ...AUTH, 'x-request-id': 'raw-line' } })
+  const line = await proxy.accessLine('raw-line')
+  assert.deepEqual([line['route'], line['path'], line['status'], line['error_type']], ['other', '/upstream/raw/health', 207, null])
+  await get('/nowhere', { headers: { 'x-request-id': 'no-line' } })
+  const none = await proxy.accessLine('no-line')
+  assert.deepEqual([none['status'], none['code'], none['error_type']], [404, 'not_found', 'caller_invalid_request'])
+})
+
 describe('a raw request', () => {
   test('GET with its path and query as they were sent', async () => {
     for (const [path, reaches] of [
