@@ -83,8 +83,11 @@ export interface PastAttempt {
   readonly when: FallbackClass | undefined
   /** The endpoint may be tried again for this request. */
   readonly mayRepeat: boolean
-  /** The client has a part of an answer: the next attempt is to go on with it. */
-  readonly interrupted?: boolean
+  /**
+   * The client has a part of an answer: the next attempt is to go on with it. `prefix`: an engine that can may be given that part; `replay`:
+   * this request has to be answered again from the beginning.
+   */
+  readonly interrupted?: 'prefix' | 'replay' | undefined
   /** Only its credential failed, and the endpoint has another: no retry, and not counted as one. */
   readonly rotated?: boolean
 }

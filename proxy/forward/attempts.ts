@@ -99,7 +99,7 @@ export async function runAttempts(run: Run): Promise<Ending> {
       failure: otherCredential ? 'RETRY_SAME' : failure,
       when,
       mayRepeat: next.mayRepeat || atOnce,
-      interrupted: goesOn !== undefined,
+      interrupted: goesOn?.by,
     })
   }
 }

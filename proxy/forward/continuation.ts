@@ -19,6 +19,8 @@ export interface Part {
 /** An interruption as the next decision should see it. */
 export interface GoesOn {
   readonly failure: Failure
+  /** `replay`: the request has no place for the text so far. */
+  readonly by: Method
   /** The same endpoint may be asked at once, in another way. */
   readonly again: boolean
 }
@@ -74,9 +76,10 @@ export class Continuation {
       this.#scanned = this.#delivered.isClosed ? undefined : scanContinuable(this.#body.bytes)
     }
     if (this.#delivered.isClosed || this.#scanned === undefined) return undefined
-    if (!this.#refusedPrefix(failure)) return { failure, again: false }
+    const by = this.#prefixBody('Generic') === undefined ? 'replay' : 'prefix'
+    if (!this.#refusedPrefix(failure)) return { failure, by, again: false }
     this.#refused.add(endpointId)
-    return { failure: { ...failure, class: 'RETRY_SAME', when: 'ServerError' }, again: true }
+    return { failure: { ...failure, class: 'RETRY_SAME', when: 'ServerError' }, by, again: true }
   }
 
   /** It will not take an answer that has begun; the same request without it may do. */

@@ -2,14 +2,15 @@ import type { CompiledEndpoint } from '../../routing-table/compiled.ts'
 import type { FallbackClass } from '../../routing-table/v1.ts'
 import { admits } from '../circuit-view.ts'
 import { CLASSES } from '../classes.ts'
-import { keepEndpoints, next, type Rule } from '../decision.ts'
+import { anyLeft, keepEndpoints, next, type Rule } from '../decision.ts'
 import type { Candidate, Ctx, Input, PastAttempt } from '../input.ts'
+import { whoGoesOn } from '../who-goes-on.ts'
 import { windowOf } from './within-context.ts'
 
 /**
  * After a failure: leaves out endpoints that may not be tried again, other targets that the policy's fallback does not open for this
- * class of failure, and windows no larger than one that was too small. Endpoints not tried yet go before a repeat, and an answer that has
- * begun stays with its model as long as that has an endpoint to try.
+ * class of failure, and windows no larger than one that was too small. Endpoints not tried yet go before a repeat; an answer that has begun
+ * has wishes of its own.
  */
 export const notGivenUp: Rule = (ctx, input) => {
   const last = input.past.at(-1)
@@ -19,33 +20,19 @@ export const notGivenUp: Rule = (ctx, input) => {
     (endpoint, candidate) => mayTry(endpoint, candidate, { ctx, input, last }),
     () => 'it has been tried, or fallback does not cover this failure',
   )
-  const left = sameModel(all, input)
-  if (repeatsFirst(last, input)) {
-    return next(
-      keepEndpoints(
-        left,
-        ({ id }) => id === last.endpointId,
-        () => 'the same endpoint is tried once more first',
-      ),
-    )
-  }
+  const left = whoGoesOn(all, input)
+  const same = keepEndpoints(
+    left,
+    ({ id }) => id === last.endpointId,
+    () => 'the same endpoint is tried once more first',
+  )
+  if (repeatsFirst(last, input) && anyLeft(same)) return next(same)
   const fresh = keepEndpoints(
     left,
     ({ id }) => !input.past.some(({ endpointId }) => endpointId === id),
     () => 'it has been tried',
   )
   return next(anyUp(fresh, input) ? fresh : left)
-}
-
-function sameModel(ctx: Ctx, input: Input): Ctx {
-  const begun = input.past.find(({ interrupted }) => interrupted === true)
-  if (begun === undefined) return ctx
-  const same = keepEndpoints(
-    ctx,
-    ({ model }) => model === begun.model,
-    () => 'another model has begun the answer',
-  )
-  return anyUp(same, input) ? same : ctx
 }
 
 /** Not while its probe says it is down, nor once its failures have opened its circuit: then others go first. A wait it asked for is no reason. */
