@@ -1,7 +1,8 @@
 import { errorEnvelope } from '../errors.ts'
 import type { Capability, Engine } from '../routing-table/v1.ts'
 import { type Continuing, type Delta, fieldValue, type PrefixBody, type ScannedBody } from './continuation.ts'
-import { chatUsage, type Dialect, type EventMeaning, isJson, type Json, jsonOf, readContent, readNeeds, timingsUsage } from './dialect.ts'
+import { chatUsage, type Dialect, type EventMeaning, readContent, readNeeds, timingsUsage } from './dialect.ts'
+import { isJson, type Json, jsonOf } from './json.ts'
 
 const filled = (value: unknown): boolean => (typeof value === 'string' || Array.isArray(value) ? value.length > 0 : isJson(value))
 

@@ -1,5 +1,5 @@
 import type { Engine } from '../routing-table/v1.ts'
-import { isJson, type Json } from './dialect.ts'
+import { isJson, type Json } from './json.ts'
 import { bytewise, type Field, scanObject } from './json-scan.ts'
 import type { Edit } from './splice.ts'
 

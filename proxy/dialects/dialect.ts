@@ -6,8 +6,7 @@ import type { Route } from '../decide/input.ts'
 import type { ApiError } from '../errors.ts'
 import type { Capability, Engine, ExtraRoute } from '../routing-table/v1.ts'
 import type { Continuing } from './continuation.ts'
-
-export type Json = Readonly<Record<string, unknown>>
+import { isJson, type Json, jsonOf } from './json.ts'
 
 /** Token counts as the engine reports them; cached tokens are inside `inputTokens`, reasoning tokens inside `outputTokens`. */
 export interface Usage {
@@ -75,8 +74,6 @@ export interface Dialect {
   readonly continuing?: Continuing
 }
 
-export const isJson = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
-export const jsonOf = (value: unknown): Json | undefined => (isJson(value) ? value : undefined)
 /** 1e400 is Infinity to JSON.parse: no count, and the end of every sum. */
 const count = (value: unknown): number => (typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER ? value : 0)
 

@@ -2,7 +2,8 @@
 import type { Capability } from '../routing-table/v1.ts'
 import { chat } from './chat.ts'
 import { textLength } from './completions.ts'
-import { type Dialect, type EventMeaning, isJson, type Json, jsonOf, responsesUsage, type Usage } from './dialect.ts'
+import { type Dialect, type EventMeaning, responsesUsage, type Usage } from './dialect.ts'
+import { isJson, type Json, jsonOf } from './json.ts'
 import { plainDialect } from './plain.ts'
 import { responses } from './responses.ts'
 

@@ -1,6 +1,7 @@
 import { anthropicEnvelope } from '../errors.ts'
 import type { Capability } from '../routing-table/v1.ts'
-import { type Dialect, type EventMeaning, isJson, type Json, jsonOf, type Usage } from './dialect.ts'
+import type { Dialect, EventMeaning, Usage } from './dialect.ts'
+import { isJson, type Json, jsonOf } from './json.ts'
 
 const NOTHING: EventMeaning = { commits: false, opens: 0, finishes: 0, usageOnly: false, usage: undefined, error: undefined }
 /** Blocks that begin empty and say something only by their deltas. */

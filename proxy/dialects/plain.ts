@@ -3,7 +3,8 @@ import type { Route } from '../decide/input.ts'
 import { errorEnvelope } from '../errors.ts'
 import type { Capability } from '../routing-table/v1.ts'
 import { textLength } from './completions.ts'
-import { chatUsage, type Dialect, isJson, type Json } from './dialect.ts'
+import { chatUsage, type Dialect } from './dialect.ts'
+import { isJson, type Json } from './json.ts'
 
 export function plainDialect(
   route: Route,

@@ -1,9 +1,10 @@
 import type { ApiError, Code } from '../errors.ts'
 import type { Capability, Engine } from '../routing-table/v1.ts'
 import type { PrefixBody } from './continuation.ts'
-import { type Dialect, isJson, type Json, type RequestFacts } from './dialect.ts'
+import type { Dialect, RequestFacts } from './dialect.ts'
 import { estimateTokens } from './estimate.ts'
 import type { FormField } from './form.ts'
+import { isJson, type Json } from './json.ts'
 import { bytewise, type Field, scanObject } from './json-scan.ts'
 import { type Edit, splice } from './splice.ts'
 

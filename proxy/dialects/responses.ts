@@ -1,6 +1,7 @@
 import { type ApiError, ERRORS } from '../errors.ts'
 import type { Capability } from '../routing-table/v1.ts'
-import { type Dialect, isJson, type Json, jsonOf, readContent, readNeeds, responsesUsage } from './dialect.ts'
+import { type Dialect, readContent, readNeeds, responsesUsage } from './dialect.ts'
+import { isJson, type Json, jsonOf } from './json.ts'
 
 const CLOSING = new Set(['response.completed', 'response.incomplete'])
 /** Deltas of text, arguments, reasoning, refusals and audio all end so. */

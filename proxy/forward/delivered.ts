@@ -1,5 +1,6 @@
 import type { Continuing } from '../dialects/continuation.ts'
-import type { EventMeaning, Json, Usage } from '../dialects/dialect.ts'
+import type { EventMeaning, Usage } from '../dialects/dialect.ts'
+import type { Json } from '../dialects/json.ts'
 import type { Editor } from './relay.ts'
 
 /** Most of an answer that is remembered, in UTF-8: a longer one is not gone on with. */

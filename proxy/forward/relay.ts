@@ -1,4 +1,5 @@
-import { type Dialect, type EventMeaning, isJson, type Json, type Usage } from '../dialects/dialect.ts'
+import type { Dialect, EventMeaning, Usage } from '../dialects/dialect.ts'
+import { isJson, type Json } from '../dialects/json.ts'
 import type { ClientAnswer } from './client-answer.ts'
 import { type Cut, EventCutter, readEvent } from './sse.ts'
 

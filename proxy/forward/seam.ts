@@ -1,5 +1,6 @@
 import type { Continuing } from '../dialects/continuation.ts'
-import type { EventMeaning, Json, Usage } from '../dialects/dialect.ts'
+import type { EventMeaning, Usage } from '../dialects/dialect.ts'
+import type { Json } from '../dialects/json.ts'
 import type { Delivered } from './delivered.ts'
 import type { Editor } from './relay.ts'
 

@@ -1,4 +1,5 @@
-import { type Dialect, isJson, type Json, type Usage } from '../dialects/dialect.ts'
+import type { Dialect, Usage } from '../dialects/dialect.ts'
+import { isJson, type Json } from '../dialects/json.ts'
 import { bytewise, scanObject } from '../dialects/json-scan.ts'
 
 /** Up to here an answer is parsed; above it its top level is scanned, so that a long list of numbers does not stall the event loop. */
