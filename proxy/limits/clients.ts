@@ -30,23 +30,35 @@ export class ClientAccounts {
 
   /** Undefined = the policy says nothing of clients. */
   of(policy: CompiledPolicy | undefined, client: Client): Account | undefined {
+    return policy?.entry.clients === undefined ? undefined : this.#entryOf(keyOf(policy, client), policy, client).account
+  }
+
+  /** The same, and it is the newest use. */
+  use(policy: CompiledPolicy | undefined, client: Client): Account | undefined {
     if (policy?.entry.clients === undefined) return undefined
-    const key = `${policy.entry.ref} ${client.name ?? client.namespace}`
+    const key = keyOf(policy, client)
+    const entry = this.#entryOf(key, policy, client)
+    this.#entries.delete(key)
+    this.#entries.set(key, entry)
+    return entry.account
+  }
+
+  #entryOf(key: string, policy: CompiledPolicy, client: Client): Entry {
     const entry = this.#entries.get(key) ?? this.#make(key, policy, client)
     if (entry.policy !== policy) {
       entry.policy = policy
       configure(entry.account, policy, client)
     }
-    this.#entries.delete(key)
-    this.#entries.set(key, entry)
-    return entry.account
+    return entry
   }
 
   #make(key: string, policy: CompiledPolicy, client: Client): Entry {
     if (this.#entries.size >= MAX_ACCOUNTS) this.#forgetOne()
     const account = new Account(`client ${key}`, { books: this.#books, tally: this.#tallyOf(policy.entry.ref) })
     configure(account, policy, client)
-    return { policy, account }
+    const entry = { policy, account }
+    this.#entries.set(key, entry)
+    return entry
   }
 
   #tallyOf(policy: string): Tally {
@@ -83,6 +95,8 @@ export class ClientAccounts {
     return this.#entries.values()
   }
 }
+
+const keyOf = (policy: CompiledPolicy, client: Client): string => `${policy.entry.ref} ${client.name ?? client.namespace}`
 
 const configure = (account: Account, policy: CompiledPolicy, client: Client): void =>
   account.configure(strictest(termsFor(policy, client).flatMap(({ limits }) => limits ?? [])), dearest(policy))

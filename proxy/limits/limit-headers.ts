@@ -15,6 +15,7 @@ export interface HeardLimit {
 
 const WORDS = ['limit', 'remaining', 'reset'] as const
 type Word = (typeof WORDS)[number]
+type Said = { readonly name: string } & { [W in Word]?: string }
 /** More kinds of limits than any provider has. */
 const MAX_KINDS = 16
 
@@ -23,25 +24,40 @@ const MAX_KINDS = 16
  * `ratelimit-WORD`, whatever KIND is. Values below zero say nothing, nor does a limit of 0 (Azure sends both on Responses). Takes anything.
  */
 export function heardLimits(headers: Headers, nowMs: number): readonly HeardLimit[] {
-  const kinds = new Map<string, Map<Word, string>>()
-  for (const name in headers) {
-    if (!name.includes('ratelimit')) continue
-    const value = headers[name]
-    const parts = name.split('-')
-    const word = WORDS.find((one) => parts.includes(one))
-    if (word === undefined || typeof value !== 'string') continue
-    const kind = parts.filter((part) => part !== word).join('-')
-    const said = kinds.get(kind) ?? new Map<Word, string>()
-    if (said.size === 0 && kinds.size >= MAX_KINDS) continue
-    kinds.set(kind, said.set(word, value))
+  const kinds: Said[] = []
+  for (const header in headers) {
+    const value = headers[header]
+    if (typeof value !== 'string' || !header.includes('ratelimit')) continue
+    const word = WORDS.find((one) => placeOf(one, header) >= 0)
+    if (word !== undefined) note(kinds, kindOf(word, header), word, value)
   }
-  return kinds.size === 0 ? [] : [...kinds].flatMap(([kind, said]) => limitOf(kind, said, nowMs) ?? [])
+  return kinds.length === 0 ? NONE : kinds.flatMap((said) => limitOf(said, nowMs) ?? NONE)
 }
 
-function limitOf(name: string, said: ReadonlyMap<Word, string>, nowMs: number): HeardLimit | undefined {
-  const limit = numberOf(said.get('limit'))
-  const remaining = numberOf(said.get('remaining'))
-  const absent = said.has('limit') && !((limit ?? 0) > 0)
+const NONE: readonly HeardLimit[] = []
+
+/** Where the word stands by itself: with a dash before it, and one behind it or the end. */
+function placeOf(word: Word, header: string): number {
+  const at = header.indexOf(`-${word}`)
+  const end = at + 1 + word.length
+  return at >= 0 && (end === header.length || header[end] === '-') ? at : -1
+}
+
+function kindOf(word: Word, header: string): string {
+  const at = placeOf(word, header)
+  return header.slice(0, at) + header.slice(at + 1 + word.length)
+}
+
+function note(kinds: Said[], name: string, word: Word, value: string): void {
+  const known = kinds.find((said) => said.name === name)
+  if (known !== undefined) known[word] = value
+  else if (kinds.length < MAX_KINDS) kinds.push({ name, [word]: value })
+}
+
+function limitOf(said: Said, nowMs: number): HeardLimit | undefined {
+  const limit = numberOf(said.limit)
+  const remaining = numberOf(said.remaining)
+  const absent = said.limit !== undefined && !((limit ?? 0) > 0)
   if (absent || (limit === undefined && remaining === undefined)) return undefined
-  return { name, limit, remaining, resetMs: waitOf(said.get('reset'), nowMs) }
+  return { name: said.name, limit, remaining, resetMs: waitOf(said.reset, nowMs) }
 }

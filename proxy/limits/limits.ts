@@ -80,7 +80,7 @@ export class Limits implements LimitsView {
 
   /** The client's limits under the policy, maxConcurrent included: once a request, before its first attempt. */
   admit({ policy, facts }: { policy: CompiledPolicy | undefined; facts: LimitedRequest }, nowMs: number): Booking {
-    const account = this.#clients.of(policy, facts.client)
+    const account = this.#clients.use(policy, facts.client)
     if (account?.limited !== true) return NOTHING
     const opened = account.open(demandOf(facts, account.p95OutputTokens), nowMs)
     return this.#booking((used, endMs) => {

@@ -1,5 +1,5 @@
 const MAX_MS = 7 * 24 * 3600 * 1000
-const DURATION_PARTS = /([0-9.]+)(h|ms|m|s)/g
+const DURATION_PART = /([0-9.]+)(h|ms|m|s)/y
 const UNIT_MS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 }
 /** Larger bare numbers are instants since the epoch: seconds, and milliseconds above the second bound. */
 const EPOCH_SECONDS = 1e9
@@ -22,10 +22,22 @@ export function waitOfMs(text: string | undefined): number | undefined {
 
 function parsed(text: string, nowMs: number): number {
   if (/^[0-9]+([.][0-9]+)?$/.test(text)) return bareNumber(Number(text), nowMs)
-  if (/^([0-9.]+(h|ms|m|s))+$/.test(text)) {
-    return [...text.matchAll(DURATION_PARTS)].reduce((sum, [, amount, unit]) => sum + Number(amount) * (UNIT_MS[unit ?? ''] ?? 0), 0)
+  const ms = duration(text)
+  return Number.isNaN(ms) && text.length > 5 ? Date.parse(text) - nowMs : ms
+}
+
+/** NaN = it is none. */
+function duration(text: string): number {
+  let ms = 0
+  let at = 0
+  while (at < text.length) {
+    DURATION_PART.lastIndex = at
+    const part = DURATION_PART.exec(text)
+    if (part === null) return Number.NaN
+    ms += Number(part[1]) * (UNIT_MS[part[2] ?? ''] ?? 0)
+    at = DURATION_PART.lastIndex
   }
-  return text.length > 5 ? Date.parse(text) - nowMs : Number.NaN
+  return at === 0 ? Number.NaN : ms
 }
 
 function bareNumber(value: number, nowMs: number): number {
@@ -35,7 +47,9 @@ function bareNumber(value: number, nowMs: number): number {
 
 /** Negative numbers mean "unknown" where they are sent at all. "100, 100;w=60" is 100. */
 export function numberOf(text: string | undefined): number | undefined {
-  const first = text?.split(/[,;]/, 1)[0]?.trim() ?? ''
+  if (text === undefined) return undefined
+  const end = text.search(/[,;]/)
+  const first = (end < 0 ? text : text.slice(0, end)).trim()
   const number = first === '' ? Number.NaN : Number(first)
   return Number.isFinite(number) && number >= 0 ? number : undefined
 }
