@@ -3,14 +3,16 @@
  * client's answer. Out: one AttemptOutcome. It never retries, never decides and never writes an error to the client: its caller does.
  */
 import type { IncomingHttpHeaders } from 'node:http'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import type { Dialect, Json, Usage } from '../dialects/dialect.ts'
+import type { Dialect, Usage } from '../dialects/dialect.ts'
+import type { Json } from '../dialects/json.ts'
 import { badResponse, classifyAnswer, classifyError, classifyErrorObject, deadline } from './classify.ts'
 import type { ClientAnswer } from './client-answer.ts'
 import { type Decoder, decoderFor } from './decoding.ts'
 import type { Failure, Phase } from './failure.ts'
 import { type Editor, type Pushed, Relay } from './relay.ts'
+import { brokeAmong, connectionsMade } from './stale.ts'
 import { readWhole } from './whole.ts'
 
 /** A non-stream answer is held until complete up to here; beyond it commits and streams. */
@@ -102,20 +104,27 @@ class Attempt implements Dispatcher.DispatchHandler {
   #phase: Phase
   #firstTokenMs: number | undefined
   #finishing = false
+  /** Connections made before it began; undefined = a kept one has broken already, or the body cannot be sent twice. */
+  #keptUpTo: number | undefined
 
   constructor(request: AttemptRequest, resolve: (outcome: AttemptOutcome) => void) {
     this.#request = request
     this.#resolve = resolve
     this.#startMs = request.now()
     this.#phase = request.stream ? 'first_token' : 'total'
+    this.#keptUpTo = request.body instanceof Readable ? undefined : connectionsMade()
   }
 
   start(): void {
-    const { dispatcher, path, headers, method = 'POST', body, stream, deadlines, answer } = this.#request
+    const { stream, deadlines, answer } = this.#request
     this.#arm(stream ? deadlines.firstTokenMs : deadlines.wholeMs)
     if (Number.isFinite(deadlines.totalMs)) this.#total = setTimeout(() => this.#late('total'), deadlines.totalMs)
     answer.onGone(() => this.#settle({ kind: 'gone' }))
-    if (this.#settled) return
+    if (!this.#settled) this.#dispatch()
+  }
+
+  #dispatch(): void {
+    const { dispatcher, path, headers, method = 'POST', body } = this.#request
     dispatcher.dispatch({ path, method, headers, body, headersTimeout: 0, bodyTimeout: 0 }, this)
   }
 
@@ -149,6 +158,7 @@ class Attempt implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (!this.#settled && this.#status === 0 && this.#wasStale(error)) return this.#dispatch()
     this.#ended = true
     if (this.#settled) return clearTimeout(this.#timer)
     const failure = classifyError(error)
@@ -159,6 +169,13 @@ class Attempt implements Dispatcher.DispatchHandler {
           ? failure
           : { ...failure, label: 'upstream_bad_response', message: 'The target broke off in the middle of its answer.' },
       )
+  }
+
+  /** Once: a connection kept from before broke as the request came, which says nothing of the endpoint. */
+  #wasStale(error: Error): boolean {
+    const wasStale = this.#keptUpTo !== undefined && brokeAmong(error, this.#keptUpTo)
+    this.#keptUpTo = undefined
+    return wasStale
   }
 
   #modeOf(status: number, { 'content-type': type }: IncomingHttpHeaders): Mode {

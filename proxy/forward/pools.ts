@@ -1,6 +1,7 @@
 import { buildConnector, type Dispatcher, Pool } from 'undici'
 import type { CompiledEndpoint, CompiledTable } from '../routing-table/compiled.ts'
 import type { AddressPolicy } from './addresses.ts'
+import { noteConnection } from './stale.ts'
 
 const DEFAULT_CONNECT_MS = 2000
 /** Below the five seconds after which llama.cpp and most Python servers close an idle socket. */
@@ -55,8 +56,11 @@ export class Pools {
       maxHeaderSize: MAX_HEAD_BYTES,
       connect: (options, callback) => {
         const refusal = addresses.refusal(options.hostname)
-        if (refusal === undefined) connect(options, callback)
-        else callback(refusal, null)
+        if (refusal !== undefined) return callback(refusal, null)
+        connect(options, (...result) => {
+          if (result[0] === null) noteConnection(result[1])
+          callback(...result)
+        })
       },
     })
   }

@@ -74,7 +74,7 @@ const transcriptEvents: Streams = {
   asks: { stream: true },
   word: (delta) => ({ type: 'transcript.text.delta', delta }),
   finish: (words) => ({ type: 'transcript.text.done', ...spoken(words), ...tokens(words) }),
-  read: ({ delta }) => String(delta ?? ''),
+  read: ({ delta }) => (typeof delta === 'string' ? delta : ''),
 }
 const soundEvents: Streams = {
   asks: { stream_format: 'sse' },
