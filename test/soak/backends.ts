@@ -65,7 +65,7 @@ interface Told {
 }
 
 async function whole({ response, speech, plan, kind }: Told): Promise<void> {
-  const body = JSON.stringify(speech.answer(wordsOf(plan, kind)))
+  const body = JSON.stringify(speech.answer(wordsOf(plan)))
   if (kind === 'hidden') return answer(response, 200, { error: { message: 'it broke inside', type: 'server_error', code: 500 } })
   if (kind === 'malformed') return answer(response, 200, 'no object')
   if (kind === 'slow') await delay(10 * SLOW_MS)
@@ -76,7 +76,7 @@ async function whole({ response, speech, plan, kind }: Told): Promise<void> {
 }
 
 async function stream({ response, speech, plan, kind }: Told): Promise<void> {
-  const { begin, words, finish, sentinel } = speech.events(wordsOf(plan, kind))
+  const { begin, words, finish, sentinel } = speech.events(wordsOf(plan))
   response.writeHead(200, { 'content-type': 'text/event-stream' })
   if (kind === 'hidden') return void response.end('data: {"error":{"message":"it broke inside","type":"server_error","code":500}}\n\n')
   const half = words.length / 2

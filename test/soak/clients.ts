@@ -105,7 +105,7 @@ export class Clients {
     this.#unexplained++
     if (this.#examples.length < MAX_EXAMPLES)
       this.#examples.push(
-        `${wish.name} ${wish.speech.path} ${wish.stream ? 'stream' : 'whole'} ${textOf(wish.plan)}: ${found}\n    ${shown.slice(-SHOWN_CHARACTERS)}`,
+        `${wish.name} ${wish.speech.path} ${wish.stream ? 'stream' : 'whole'} ${textOf(wish.plan)}: ${found}\n    ${shown}`,
       )
   }
 }
@@ -168,9 +168,16 @@ function read({ response, wish, dice, leave, end }: Reading): void {
   response.on('error', () => {})
   response.on('close', () => {
     const text = Buffer.concat(chunks).toString()
-    end({ found: response.complete ? foundIn(wish, response.statusCode ?? 0, text) : 'broken', shown: `${response.statusCode} ${text}` })
+    end({
+      found: response.complete ? foundIn(wish, response.statusCode ?? 0, text) : 'broken',
+      shown: `${text.slice(-SHOWN_CHARACTERS)}\n    ${response.statusCode} ${JSON.stringify(ours(response))}`,
+    })
   })
 }
+
+/** What the proxy says of its decision. */
+const ours = ({ headers }: IncomingMessage): object =>
+  Object.fromEntries(Object.entries(headers).filter(([name]) => name.startsWith('x-llama-swap') || name === 'x-request-id'))
 
 /** In a stream, in OpenAI's place or Anthropic's. */
 const IN_BAND = /"(?:error_)?code":"((?:upstream|proxy)_[a-z_]+)"/
@@ -185,13 +192,13 @@ function foundIn(wish: Wish, status: number, text: string): Found {
 }
 
 function foundInAnswer({ plan, speech, stream }: Wish, text: string): Found {
-  const expected = new Set((['ok', 'big'] as const).map((kind) => wordsOf(plan, kind).join('')))
-  if (!stream) return expected.has(speech.textOfAnswer(text)) ? 'whole' : 'wrong'
+  const expected = wordsOf(plan).join('')
+  if (!stream) return speech.textOfAnswer(text) === expected ? 'whole' : 'wrong'
   const got = speech.textOfEvents(text)
   const ending = speech.events([]).sentinel.join('')
   const [, code] = IN_BAND.exec(text) ?? []
-  if (code !== undefined) return [...expected].some((all) => all.startsWith(got)) && !text.includes('[DONE]') ? code : 'wrong'
-  return expected.has(got) && text.includes(ending) ? 'whole' : 'wrong'
+  if (code !== undefined) return expected.startsWith(got) && !text.includes('[DONE]') ? code : 'wrong'
+  return got === expected && text.includes(ending) ? 'whole' : 'wrong'
 }
 
 /** OpenAI's place of a code, and that of an error in Anthropic's words. */

@@ -58,9 +58,11 @@ export function planIn(text: string): Plan | undefined {
   return id === undefined || known.length === 0 ? undefined : { id: Number(id), kinds: known }
 }
 
-/** Words that are this request's alone, so that another one's show. */
-export const wordsOf = ({ id }: Plan, kind: Kind): string[] =>
-  Array.from({ length: kind === 'big' ? 60 : 8 }, (_, at) => `r${id}w${at}${kind === 'big' ? 'x'.repeat(4096) : ''} `)
+/** Words that are this request's alone, so that another one's show. The same at each try: a broken answer can be gone on with. */
+export function wordsOf({ id, kinds }: Plan): string[] {
+  const isBig = kinds.at(-1) === 'big'
+  return Array.from({ length: isBig ? 60 : 8 }, (_, at) => `r${id}w${at}${isBig ? 'x'.repeat(4096) : ''} `)
+}
 
 /** What the client is told of a try, if that is the last word. */
 const CODES: Readonly<Record<Exclude<Kind, 'ok' | 'slow' | 'big'>, Found>> = {

@@ -18,10 +18,14 @@ export interface Soaked {
 
 /** The heap and the pools fill at first: what grows then is no leak. */
 const WARM_SHARE = 1 / 3
-/** A shorter run says nothing of growth per hour. */
-const LEAST_MINUTES_FOR_SLOPES = 10
-const FLOOR_SAMPLES = 6
-const BOUNDS = { rssMb: 400, rssMbPerHour: 30, heapMbPerHour: 12, descriptorsPerHour: 20, descriptorsLeft: 10 }
+/** A shorter run says nothing of growth. */
+const LEAST_MINUTES_FOR_GROWTH = 10
+/** Samples of which the one with the least heap counts: between two of them the heap has been collected. */
+const FLOOR_SAMPLES = 18
+/** What may be noise, and what may be added each hour. */
+const GROWTH = { rssMb: [60, 10], heapMb: [15, 3], descriptors: [15, 5] } as const
+const MOST_RSS_MB = 400
+const MOST_DESCRIPTORS_LEFT = 10
 
 export interface Slopes {
   readonly rssMb: number | undefined
@@ -43,7 +47,9 @@ export function slopesOf({ samples }: Soaked): Slopes {
 export function brokenBounds(soaked: Soaked): string[] {
   const { findings, errors, ended, before, after, samples, minutes } = soaked
   const slopes = slopesOf(soaked)
-  const long = minutes >= LEAST_MINUTES_FOR_SLOPES
+  const hours = (minutes * (1 - WARM_SHARE)) / 60
+  const grows = (what: keyof Slopes): boolean =>
+    minutes >= LEAST_MINUTES_FOR_GROWTH && (slopes[what] ?? 0) * hours > GROWTH[what][0] + GROWTH[what][1] * hours
   const most = Math.max(...samples.map(({ rssMb }) => rssMb))
   const checks: readonly (readonly [boolean, string])[] = [
     [ended, 'the proxy ended'],
@@ -54,18 +60,16 @@ export function brokenBounds(soaked: Soaked): string[] {
     [after.heldBytes !== 0, `${after.heldBytes} bytes of bodies are still held`],
     [after.tableSeq !== soaked.tables, `table ${after.tableSeq} is in use, ${soaked.tables} was the last one written`],
     [
-      after.descriptors > before.descriptors + BOUNDS.descriptorsLeft,
+      after.descriptors > before.descriptors + MOST_DESCRIPTORS_LEFT,
       `${after.descriptors - before.descriptors} descriptors were left open`,
     ],
-    [most > BOUNDS.rssMb, `resident memory rose to ${most.toFixed(0)} MB; ${BOUNDS.rssMb} are allowed`],
-    [long && over(slopes.rssMb, BOUNDS.rssMbPerHour), `resident memory grows by ${slopes.rssMb?.toFixed(1)} MB an hour`],
-    [long && over(slopes.heapMb, BOUNDS.heapMbPerHour), `what stays on the heap grows by ${slopes.heapMb?.toFixed(1)} MB an hour`],
-    [long && over(slopes.descriptors, BOUNDS.descriptorsPerHour), `descriptors grow by ${slopes.descriptors?.toFixed(1)} an hour`],
+    [most > MOST_RSS_MB, `resident memory rose to ${most.toFixed(0)} MB; ${MOST_RSS_MB} are allowed`],
+    [grows('rssMb'), `resident memory grows by ${slopes.rssMb?.toFixed(1)} MB an hour`],
+    [grows('heapMb'), `what stays on the heap grows by ${slopes.heapMb?.toFixed(1)} MB an hour`],
+    [grows('descriptors'), `descriptors grow by ${slopes.descriptors?.toFixed(1)} an hour`],
   ]
   return checks.flatMap(([broken, says]) => (broken ? [says] : []))
 }
-
-const over = (slope: number | undefined, bound: number): boolean => slope !== undefined && slope > bound
 
 const counts = (of: ReadonlyMap<string, number>): string =>
   [...of]
