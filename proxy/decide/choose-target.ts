@@ -1,7 +1,8 @@
 import type { Strategy } from '../routing-table/v1.ts'
+import { rampPercent } from './circuit-view.ts'
 import type { CursorStep } from './decision.ts'
 import { byWeight } from './dice.ts'
-import { candidateHeadroom, spill } from './headroom.ts'
+import { bestHeadroom, candidateHeadroom, spill } from './headroom.ts'
 import type { Candidate, Input } from './input.ts'
 import { loadOf } from './load.ts'
 import { smoothNext } from './smooth.ts'
@@ -24,7 +25,7 @@ const NO_STEPS: readonly CursorStep[] = []
 
 /**
  * One target of those left, by the rule's strategy. A weight of 0 takes part only when every weight left is 0. Where the upstreams of a
- * target have used most of their quota its weight falls with what is left.
+ * target have used most of their quota its weight falls with what is left; where all of its endpoints ramp, to what they get.
  */
 export function chooseTarget(question: Question): Choice | undefined {
   const { candidates, input } = question
@@ -34,11 +35,26 @@ export function chooseTarget(question: Question): Choice | undefined {
     return { candidate: only, why: 'only target left', steps: NO_STEPS }
   const weighed = withWeight(candidates)
   const headrooms = weighed.map((candidate) => candidateHeadroom(candidate, input))
-  if (headrooms.every((one) => one >= 1)) return CHOOSERS[question.strategy]({ ...question, candidates: weighed })
-  const shifted = weighed.map((candidate, at) => ({ ...candidate, weight: round(candidate.weight * (headrooms[at] ?? 1)) }))
+  const ramps = weighed.map((candidate) => rampShare(candidate, input))
+  const quotas = headrooms.some((one) => one < 1)
+  if (!quotas && ramps.every((one) => one === 1)) return CHOOSERS[question.strategy]({ ...question, candidates: weighed })
+  const shifted = weighed.map((candidate, at) => ({
+    ...candidate,
+    weight: round(candidate.weight * (headrooms[at] ?? 1) * (ramps[at] ?? 1)),
+  }))
   const open = shifted.filter(({ weight }) => weight > 0)
   const choice = CHOOSERS[question.strategy]({ ...question, candidates: open.length > 0 ? open : weighed })
-  return choice && { ...choice, why: `${choice.why} (quotas shift)` }
+  return choice && { ...choice, why: `${choice.why} (${quotas ? 'quotas shift' : 'a target ramps'})` }
+}
+
+/** 0 to 1: that of the endpoint that has come farthest. */
+function rampShare({ endpoints }: Candidate, { live, nowMs }: Input): number {
+  let most = 0
+  for (const { id } of endpoints) {
+    most = Math.max(most, rampPercent(live.endpoint(id).circuit, nowMs))
+    if (most === 100) return 1
+  }
+  return endpoints.length === 0 ? 1 : most / 100
 }
 
 const round = (weight: number): number => Math.round(weight * 1000) / 1000
@@ -54,8 +70,7 @@ const CHOOSERS: Record<Strategy, (question: Question) => Choice | undefined> = {
   Priority: ({ candidates, input, roll }) => {
     const priorities = [...new Set(candidates.map(({ model }) => model.entry.priority))].sort((a, b) => a - b)
     const inOrder = priorities.map((priority) => candidates.filter(({ model }) => model.entry.priority === priority))
-    const best = (group: readonly Candidate[]): number => Math.max(...group.map((candidate) => candidateHeadroom(candidate, input)))
-    const group = spill(inOrder, best, roll) ?? candidates
+    const group = spill(inOrder, (one) => bestHeadroom(one, input), roll) ?? candidates
     return weighted(group, roll, `priority ${group[0]?.model.entry.priority}`)
   },
   LeastLoad: leastLoad,

@@ -26,6 +26,9 @@ export function candidateHeadroom({ endpoints }: Candidate, seen: Seen): number 
   return Math.max(...byPriority(endpoints).map((group) => headroomOf(group, seen)))
 }
 
+export const bestHeadroom = (candidates: readonly Candidate[], seen: Seen): number =>
+  Math.max(...candidates.map((candidate) => candidateHeadroom(candidate, seen)))
+
 /**
  * Of groups in order of preference the first, or by chance the next, in the part that the first has lost of its headroom. Nothing left at
  * all counts only where others have something.

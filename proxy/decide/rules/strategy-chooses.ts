@@ -3,18 +3,20 @@ import { chooseEndpoint } from '../choose-endpoint.ts'
 import { chooseTarget } from '../choose-target.ts'
 import { lineOf, type Rule, refuse } from '../decision.ts'
 import { rolls } from '../dice.ts'
-import type { Facts } from '../input.ts'
+import { bestHeadroom, spill } from '../headroom.ts'
+import type { Candidate, Ctx, Facts, Input } from '../input.ts'
 import { holdFor } from './within-quota.ts'
 
-/** Of the lowest tier left, the strategy chooses the target; then the model's own balancing chooses the endpoint. */
+/**
+ * Of the lowest tier left, the strategy chooses the target; then the model's own balancing chooses the endpoint. Where fallback covers rate
+ * limits the next tier gets the part that upstreams of the lowest have lost as their quotas run out.
+ */
 export const strategyChooses: Rule = (ctx, input) => {
-  const left = ctx.candidates.filter(({ lost }) => lost === undefined)
-  const tier = Math.min(...left.map((candidate) => candidate.tier))
   const roll = rolls(input.dice)
   const target = chooseTarget({
     strategy: ctx.rule.strategy,
     key: ctx.rule.key,
-    candidates: left.filter((candidate) => candidate.tier === tier),
+    candidates: tierOf(ctx, input, roll),
     input,
     roll,
   })
@@ -42,6 +44,15 @@ export const strategyChooses: Rule = (ctx, input) => {
     steps: [...target.steps, ...picked.steps],
     candidates: ctx.candidates,
   }
+}
+
+function tierOf({ candidates, rule: { fallback } }: Ctx, input: Input, roll: () => number): readonly Candidate[] {
+  const left = candidates.filter(({ lost }) => lost === undefined)
+  const tiers = [...new Set(left.map(({ tier }) => tier))].sort((a, b) => a - b)
+  const inOrder = tiers.map((tier) => left.filter((candidate) => candidate.tier === tier))
+  const [lowest = []] = inOrder
+  if (inOrder.length < 2 || !fallback.enabled || !fallback.when.includes('RateLimited')) return lowest
+  return spill(inOrder, (group) => bestHeadroom(group, input), roll) ?? lowest
 }
 
 /** A ceiling holds whether the client asked for more or for no number at all. */
