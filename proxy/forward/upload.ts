@@ -14,7 +14,7 @@ export interface UploadOptions {
 
 /**
  * The rest of an upload that is too large to be kept: it passes through, once. What is kept goes before it, so that until `begun` a failed
- * attempt can be followed by another one; after that there is only this one. Holds one chunk at a time.
+ * attempt can be followed by another one; after that there is only this one. Holds one chunk at a time. Owner: the request, which closes it.
  */
 export class Upload {
   /** Something of the rest has been taken: it cannot be sent again. */
@@ -22,6 +22,7 @@ export class Upload {
   /** Why the client's form could not be passed on to its end. */
   error: ApiError | undefined
   #flows = false
+  #body: Readable | undefined
   readonly #options: UploadOptions
 
   constructor(options: UploadOptions) {
@@ -33,41 +34,58 @@ export class Upload {
     return this.#flows
   }
 
-  /** The body of an attempt: `kept`, then the rest. Whoever reads it may destroy it at any time. */
+  /** The body of an attempt: `kept`, then the rest. Whoever reads it may destroy it at any time; the source stays. The one before ends. */
   after(kept: Uint8Array): Readable {
-    const { idleMs } = this.#options
-    const body: Readable = Readable.from(
-      this.#chunks(kept, () => timer.refresh()),
-      { objectMode: false },
-    )
-    const timer = setTimeout(() => {
-      this.error ??= { code: 'request_timeout', message: `No more of the body came within ${Math.round(idleMs / 1000)} s.` }
-      body.destroy(new Error('the client stopped sending'))
-    }, idleMs)
+    this.close()
+    const { source, idleMs } = this.#options
+    const timer = setTimeout(() => this.#stop(body, slow(idleMs)), idleMs)
+    const onData = (chunk: Buffer): void => {
+      timer.refresh()
+      const error = this.#options.check(chunk)
+      if (error !== undefined) this.#stop(body, error)
+      else if (!body.push(chunk)) source.pause()
+    }
+    const onEnd = (): void => {
+      const error = this.#options.checkEnd()
+      if (error === undefined) body.push(null)
+      else this.#stop(body, error)
+    }
+    let keptIsSent = false
+    const read = (): void => {
+      if (keptIsSent) this.#take(source, onData, onEnd)
+      else body.push(kept)
+      keptIsSent = true
+    }
+    const body = new Readable({ read })
     body.on('close', () => {
       clearTimeout(timer)
-      this.#flows = false
+      source.off('data', onData).off('end', onEnd) // what still comes is dropped: there is nobody to send it to
+      if (this.#body === body) this.#flows = false
     })
+    body.on('error', () => {}) // an attempt that never began to read it does not listen
     this.#flows = true
+    this.#body = body
     return body
   }
 
-  async *#chunks(kept: Uint8Array, onProgress: () => void): AsyncGenerator<Uint8Array, void, undefined> {
-    yield kept
-    this.begun = true
-    const { source, check, checkEnd } = this.#options
-    for await (const chunk of source.iterator({ destroyOnReturn: false })) {
-      onProgress()
-      if (!Buffer.isBuffer(chunk)) throw new Error('a request body of text')
-      this.#stopAt(check(chunk))
-      yield chunk
-    }
-    this.#stopAt(checkEnd())
+  /** Ends the body in hand: what the last attempt has not taken is taken by nobody. */
+  close(): void {
+    this.#body?.destroy()
   }
 
-  #stopAt(error: ApiError | undefined): void {
-    if (error === undefined) return
-    this.error = error
-    throw new Error('the form cannot be passed on')
+  #take(source: Readable, onData: (chunk: Buffer) => void, onEnd: () => void): void {
+    if (!this.begun) source.on('data', onData).on('end', onEnd)
+    this.begun = true
+    source.resume()
+  }
+
+  #stop(body: Readable, error: ApiError): void {
+    this.error ??= error
+    body.destroy(new Error('the form cannot be passed on'))
   }
 }
+
+const slow = (idleMs: number): ApiError => ({
+  code: 'request_timeout',
+  message: `No more of the body came within ${Math.round(idleMs / 1000)} s.`,
+})

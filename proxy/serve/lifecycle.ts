@@ -142,6 +142,7 @@ async function live(life: Life): Promise<Result> {
     const ending = await attempt(life, read, noted.facts, { timeoutMs, interrupt }) // 4 to 8: decide, attempt, commit, stream
     return { ending, gone: ending.kind === 'gone', ...(ending.kind === 'failed' && { error: ending.error }) }
   } finally {
+    read.upload?.close()
     serving.held.give(read.heldBytes)
     answer.onGone(undefined)
   }
