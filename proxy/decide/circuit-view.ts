@@ -43,7 +43,7 @@ export interface CircuitView {
 
 export const CLOSED: Circuit = { state: 'closed' }
 /** Parts of the fair share, in percent. After the last one the circuit is closed. */
-export const RAMP_PERCENT: readonly number[] = [10, 25, 50, 100]
+const RAMP_PERCENT: readonly number[] = [10, 25, 50, 100]
 export const LAST_RAMP_STEP = RAMP_PERCENT.length - 1
 /** A step of the ramp that nobody's requests have proven takes this long. */
 const UNPROVEN_STEP_MS = 5000

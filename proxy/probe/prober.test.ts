@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { type TestContext, test } from 'node:test'
 import type { Backend } from '../routing-table/v1.ts'
 import { Prober } from './prober.ts'
-import type { ProbedEndpoint, ProbeReport } from './report.ts'
+import type { ProbedEndpoint, ProbeReport, RetestReport } from './report.ts'
 
 type Route = { status?: number; headers?: Record<string, string>; body?: unknown } | ((res: ServerResponse) => void)
 
@@ -266,4 +266,40 @@ test('an address that is denied is not asked, be it spelled or looked up', async
     assert.equal((await heard.promise).reason, 'its address is denied by this installation')
   }
   assert.deepEqual(engine.asked, [])
+})
+
+/** What one re-test of a vLLM finds whose completions are answered so. */
+async function retested(t: TestContext, completion: Route, changes: Partial<Backend> = {}): Promise<RetestReport & { asked: string[] }> {
+  const engine = await scripted(t, { '/health': { body: '' }, '/v1/chat/completions': completion, '/v1/completions': completion })
+  const heard = Promise.withResolvers<RetestReport>()
+  const prober = new Prober({ random: () => 0.5, onReport: () => {}, onRetest: (report) => heard.resolve(report) })
+  t.after(() => prober.close())
+  prober.apply([endpoint(engine.origin, { engine: 'vLLM', health: { intervalMs: 60_000, timeoutMs: 2000 }, ...changes })])
+  prober.retest('e1', 1)
+  return { ...(await heard.promise), asked: engine.asked.filter((path) => path.endsWith('completions')) }
+}
+
+const FOUND: Readonly<Record<string, [Route, Partial<Backend>, string | undefined, string[]]>> = {
+  'a completion of one token: it works again': [{ body: {} }, {}, undefined, ['/v1/chat/completions']],
+  'completions where chat is not spoken': [{ body: {} }, { capabilities: ['completions'] }, undefined, ['/v1/completions']],
+  'a refusal of the request: the engine is there': [{ status: 400 }, {}, undefined, ['/v1/chat/completions']],
+  'an error of its own: it does not work': [{ status: 500 }, {}, 'status 500', ['/v1/chat/completions']],
+  'a broken connection: it does not work': [(res) => void res.destroy(), {}, 'connection closed', ['/v1/chat/completions']],
+  'not asked for a token while it is not healthy': [{ body: {} }, { health: { path: '/down' } }, 'status 404', []],
+}
+
+for (const [name, [completion, changes, because, asked]] of Object.entries(FOUND))
+  test(`re-test: ${name}`, async (t) => {
+    const found = await retested(t, completion, changes)
+    assert.deepEqual([found.endpointId, found.because, found.asked], ['e1', because, asked])
+  })
+
+test('a re-test that is under way ends with its prober, and tells nothing', async (t) => {
+  const engine = await scripted(t, { '/health': { body: '' }, '/v1/chat/completions': () => arrived.resolve() })
+  const arrived = Promise.withResolvers<void>()
+  const prober = new Prober({ random: () => 0.5, onReport: () => {}, onRetest: () => assert.fail('told') })
+  prober.apply([endpoint(engine.origin, { engine: 'vLLM' })])
+  prober.retest('e1', 0)
+  await arrived.promise
+  await prober.close()
 })

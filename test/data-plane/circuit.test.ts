@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
+import { text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
 import { ask, asking, type Got } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
@@ -140,14 +141,14 @@ interface Engine {
 
 async function startEngine(): Promise<Engine> {
   const engine: { -readonly [K in keyof Engine]: Engine[K] } = { url: '', server: createServer(), asked: [], well: false }
-  engine.server.on('request', async (request, response) => {
+  engine.server.on('request', (request, response) => {
     response.setHeader('content-type', 'application/json')
     if (request.method === 'GET') return response.end(JSON.stringify({ object: 'list', data: [{ id: 'a' }] }))
-    const chunks: Buffer[] = []
-    for await (const part of request) chunks.push(part)
-    engine.asked.push(Buffer.concat(chunks).toString())
-    response.statusCode = engine.well ? 200 : 500
-    return response.end(JSON.stringify(engine.well ? chat.answer(['well']) : { error: { message: 'broken' } }))
+    return void text(request).then((body) => {
+      engine.asked.push(body)
+      response.statusCode = engine.well ? 200 : 500
+      response.end(JSON.stringify(engine.well ? chat.answer(['well']) : { error: { message: 'broken' } }))
+    })
   })
   engine.server.listen(0, '127.0.0.1')
   await once(engine.server, 'listening')
