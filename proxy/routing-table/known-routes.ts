@@ -10,6 +10,8 @@ const KNOWN: ReadonlySet<string> = new Set([
   '/v1/reranking',
   '/v2/rerank',
   '/rerank',
+  '/v1/reranking',
+  '/reranking',
   '/reranking',
   '/v1/moderations',
   '/v1/audio/speech',
