@@ -12,8 +12,7 @@ export interface Watched {
 }
 
 /** Gauges that must be back at 0 once every request has been settled. */
-const ZERO =
-  /^llama_swap_(?:endpoint_in_flight|held_bytes|queue_(?:requests|bytes|waiting)|queued_(?:requests|bytes)|limit_bookings_open|open_bookings)(?:\{[^}]*\})? (\S+)$/
+const ZERO = /^llama_swap_(?:endpoint_in_flight|held_bytes|queue_requests|queue_bytes|limit_bookings_open)(?:\{[^}]*\})? (\S+)$/
 
 const REST_WITHIN_MS = 10_000
 

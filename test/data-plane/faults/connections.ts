@@ -41,7 +41,7 @@ export const CONNECTIONS: Readonly<Record<string, FaultCase>> = {
   'a refused connection: the fallback answers at once': {
     address: refused,
     primary: () => [],
-    check: unreached(1000, 'upstream_connect_failed'),
+    check: unreached(5000, 'upstream_connect_failed'),
   },
   'a refused connection and no fallback: a typed error without the address': {
     alone: true,

@@ -66,6 +66,10 @@ export const CONTENTS: Readonly<Record<string, FaultCase>> = {
     primary: ({ speech }) => [[streamHead(), ...speech.events(WORDS).begin.map(chunk), HANG]],
     check: rescuedAfter(1),
   },
+  'the head, some seconds of silence, the end: the same target is not waited for again': {
+    primary: ({ speech, stream: streams }) => [[streams ? streamHead() : wholeHead(1000, typeOf(speech)), pause(5200), CLOSE]],
+    check: rescuedAfter(1),
+  },
   'events with empty choices before the content are no fault': {
     modes: ['stream'],
     routes: hasChoices,

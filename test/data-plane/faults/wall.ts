@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, type TestContext, test } from 'node:test'
 import { DIALECTS } from '../../../proxy/dialects/dialects.ts'
-import type { Backend, Fallback, FallbackClass, Policy, RoutingTable, Timeouts } from '../../../proxy/routing-table/v1.ts'
+import type { Backend, Fallback, FallbackClass, RoutingTable, Timeouts } from '../../../proxy/routing-table/v1.ts'
 import { type AskOptions, ask, type Got } from '../../support/client.ts'
 import { chunk, END, pause, streamHead, whole } from '../../support/model-server/answers.ts'
 import { type ModelServer, type ScriptedBackend, type SeenRequest, startModelServer } from '../../support/model-server/model-server.ts'
@@ -158,7 +158,6 @@ const runsOf = (name: string, id: string, fault: FaultCase): Run[] =>
 async function tableOf(runs: readonly Run[], backends: ReadonlyMap<string, ScriptedBackend>): Promise<RoutingTable> {
   const models: Record<string, ModelLines> = {}
   const policies: Record<string, PolicyLines> = {}
-  const interrupts = new Map<string, Fallback['interrupt']>()
   for (const { id, fault, speech } of runs) {
     const { timeouts = {}, backend, fallbackBackend, policyWhen, interrupt, address = ({ url }) => url } = fault
     const all: Partial<Backend> = { capabilities: CAPABLE, ...(isAnthropic(speech) && { dialect: 'Anthropic' }) }
@@ -166,14 +165,10 @@ async function tableOf(runs: readonly Run[], backends: ReadonlyMap<string, Scrip
     assert.ok(primary !== undefined && other !== undefined)
     models[`${id}-p`] = { backends: [{ url: await address(primary), timeouts: FULL ? {} : timeouts, ...all, ...backend }] }
     models[`${id}-f`] = { backends: [{ url: other.url, ...all, ...fallbackBackend }] }
-    policies[`${id}-auto`] = {
-      targets: [`${id}-p`],
-      fallback: { targets: [`${id}-f`], ...(policyWhen !== undefined && { when: policyWhen }) },
-    }
-    if (interrupt !== undefined) interrupts.set(`default/${id}-auto`, interrupt)
+    const terms = { ...(policyWhen !== undefined && { when: policyWhen }), ...(interrupt !== undefined && { interrupt }) }
+    policies[`${id}-auto`] = { targets: [`${id}-p`], fallback: { targets: [`${id}-f`], ...terms } }
   }
-  const table = makeTable({ models, policies })
-  return { ...table, policies: table.policies.map((policy) => interruptedAs(policy, interrupts.get(policy.ref))) }
+  return makeTable({ models, policies })
 }
 
 /** All but `prefixContinuation`, which a case declares where it is true. */
@@ -188,11 +183,6 @@ const CAPABLE: NonNullable<Backend['capabilities']> = [
   'tools',
   'jsonSchema',
 ]
-
-const interruptedAs = (policy: Policy, interrupt: Fallback['interrupt']): Policy =>
-  interrupt === undefined
-    ? policy
-    : { ...policy, rules: policy.rules.map((rule) => ({ ...rule, fallback: { ...rule.fallback, interrupt } })) }
 
 async function runCase(
   t: TestContext,
