@@ -22,6 +22,8 @@ const MAX_ERROR_BYTES = 64 * 1024
 const AFTER_FINISH_MS = 3000
 /** How often a deadline is asked again while the engine says that the request waits in its queue. */
 const QUEUED_CHECK_MS = 1000
+/** The least that an adaptive deadline waits for a first token. */
+const SILENT_MS = 5000
 
 export interface Deadlines {
   /** Until the first meaningful delta of a stream. */
@@ -367,7 +369,14 @@ class Attempt implements Dispatcher.DispatchHandler {
   }
 
   #fail(failure: Failure): void {
-    this.#settle({ kind: this.#request.answer.contentCommitted ? 'interrupted' : 'failed', failure })
+    const silent = failure.silent || this.#keptSilent()
+    this.#settle({ kind: this.#request.answer.contentCommitted ? 'interrupted' : 'failed', failure: { ...failure, silent } })
+  }
+
+  /** An end that comes late and before anything of an answer is as good as none: the same target would take as long again. */
+  #keptSilent(): boolean {
+    const saidNothing = this.#mode !== 'error' && this.#firstTokenMs === undefined && this.#size === 0
+    return saidNothing && this.#request.now() - this.#startMs >= SILENT_MS
   }
 
   #settle(end: { kind: 'answered' | 'gone' | 'diverged' } | { kind: 'failed' | 'interrupted'; failure: Failure }): void {
