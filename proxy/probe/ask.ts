@@ -34,7 +34,13 @@ export async function ask(question: Question): Promise<Reply> {
   signal.addEventListener('abort', stop)
   const timer = setTimeout(() => abort.abort(new NoAnswer(`no answer within ${timeoutMs} ms`)), Math.min(timeoutMs, MAX_TIMER_MS))
   try {
-    const response = await pool.request({ path, headersTimeout: timeoutMs, bodyTimeout: timeoutMs, signal: abort.signal, ...requestOf(headers, body) })
+    const response = await pool.request({
+      path,
+      headersTimeout: timeoutMs,
+      bodyTimeout: timeoutMs,
+      signal: abort.signal,
+      ...requestOf(headers, body),
+    })
     return { status: response.statusCode, headers: response.headers, body: await bounded(response.body) }
   } catch (error) {
     throw abort.signal.aborted ? abort.signal.reason : noAnswer(error)
