@@ -53,6 +53,7 @@ export const PROXY_FLAGS: readonly Flag[] = [
   flag('client-token', 'FILE', '', "Sidecar: the pod's token with the audience llama-swap-client, for models behind a gateway"),
   flag('last-known-good', 'FILE', '', 'where a pushed table is kept over a restart; best on a memory-backed volume'),
   flag('last-known-good-max-age', 'DURATION', '24h', 'how long client keys from there are good without an operator'),
+  flag('quota-on-loss', 'MODE', 'Shrink', 'Shrink, Open, Closed: what holds of shared limits while no operator is there'),
   flag('host', 'ADDRESS', '0.0.0.0', 'address to listen on'),
   flag('metrics-port', 'PORT', '9090', '/metrics /healthz /readyz /startupz'),
   ...SERVING,

@@ -8,6 +8,7 @@ import { standingOf } from './decide/circuit-view.ts'
 import { AddressPolicy } from './forward/addresses.ts'
 import { Pools } from './forward/pools.ts'
 import { Holds } from './hold/holds.ts'
+import type { Limits } from './limits/limits.ts'
 import type { EndpointState } from './live/endpoint-state.ts'
 import { Live } from './live/live.ts'
 import { Prober } from './probe/prober.ts'
@@ -128,6 +129,11 @@ export class DataPlane {
     }
     this.#admin = createServer(adminApp(shown, config.metricsPort === undefined))
     this.#metricsServer = config.metricsPort === undefined ? undefined : createServer(metricsApp(shown))
+  }
+
+  /** For whoever says how much of shared limits is this proxy's. */
+  get limits(): Limits {
+    return this.#live.limits
   }
 
   /** Opens every port; rejects (with the port in `error.port`) if one cannot be had. */

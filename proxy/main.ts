@@ -1,10 +1,12 @@
 /** `llama-swap proxy`, wiring only: a proxy whose routing table comes from a file, or is pushed by an operator. */
 import { createLogger, type Logger } from './account/log.ts'
 import { outcomeOf } from './account/settled.ts'
-import { helpLines, PROXY_FLAGS, type ProxyConfig, proxyConfig, pushConfig, readFlags, UsageError } from './config.ts'
+import { helpLines, oneOfValue, PROXY_FLAGS, type ProxyConfig, proxyConfig, pushConfig, readFlags, UsageError } from './config.ts'
 import { DataPlane } from './data-plane.ts'
+import { Leases, ON_LOSS, type QuotaOnLoss } from './limits/leases.ts'
 import { explainFailure, runUntilSignal } from './process.ts'
 import { Push, type PushConfig } from './receive/push.ts'
+import { steadyNow } from './receive/push-session.ts'
 import { TableFile } from './receive/table-file.ts'
 import type { RequestRecord } from './serve/lifecycle.ts'
 import { VERSION } from './version.ts'
@@ -36,11 +38,12 @@ export async function runProxy(argv: readonly string[], env: Readonly<Record<str
   if (path !== undefined && push !== undefined) throw new UsageError('proxy takes --table or --operator, not both.')
   const config = proxyConfig(values)
   const logger = createLogger({ write: (line) => process.stdout.write(line), level: config.logLevel, now: Date.now })
-  if (push !== undefined) return serve(fromOperator(config, push, logger), logger)
+  if (push !== undefined) return serve(fromOperator(config, push, oneOfValue(values, 'quota-on-loss', ON_LOSS), logger), logger)
   if (path === undefined) throw new UsageError('proxy needs --table FILE, the routing table as JSON, or --operator URL, which pushes it.')
   return serve(fromFile(config, path, logger), logger)
 }
 
+/** At the end an operator is told what the last requests used. */
 function serve({ proxy, tables }: Parts, logger: Logger): Promise<number> {
   return runUntilSignal({
     start: async () => {
@@ -48,8 +51,8 @@ function serve({ proxy, tables }: Parts, logger: Logger): Promise<number> {
       logger.info('listening', { ...(await proxy.start()) })
     },
     close: async () => {
-      await tables.close()
       await proxy.close()
+      await tables.close()
     },
     logger,
   })
@@ -63,7 +66,7 @@ function fromFile(config: ProxyConfig, path: string, logger: Logger): Parts {
 }
 
 /** A sidecar asks nobody for a key: every request has the rights of its pod's namespace. */
-function fromOperator(config: ProxyConfig, options: PushConfig, logger: Logger): Parts {
+function fromOperator(config: ProxyConfig, options: PushConfig, onLoss: QuotaOnLoss, logger: Logger): Parts {
   const isSidecar = options.mode === 'Sidecar'
   const proxy: DataPlane = new DataPlane({
     ...common(config, logger),
@@ -79,6 +82,7 @@ function fromOperator(config: ProxyConfig, options: PushConfig, logger: Logger):
     program: `llama-swap/${VERSION}`,
     receiver: proxy.receiver,
     endpoints: () => proxy.endpointReports(),
+    quota: new Leases(proxy.limits, onLoss, steadyNow()),
     logger,
   })
   return { proxy, tables: push }

@@ -80,6 +80,7 @@ const ROWS: Readonly<Record<string, Row>> = {
       'proxy/receive',
       'proxy/probe',
       'proxy/hold',
+      'proxy/limits',
       'proxy/live',
       'proxy/forward',
       'proxy/serve',
@@ -90,6 +91,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     imports: [
       'proxy/account',
       'proxy/config.ts',
+      'proxy/limits',
       'proxy/process.ts',
       'proxy/data-plane.ts',
       'proxy/receive',

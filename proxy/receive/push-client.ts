@@ -4,7 +4,7 @@ import { WebSocket } from 'ws'
 import type { Logger } from '../account/log.ts'
 import { MAX_FRAME_BYTES, type ProxyFrame, type ProxyMode, PUSH_SUBPROTOCOL } from '../routing-table/frames.ts'
 import { isNamed, type OperatorAddress, type Resolve, resolveOperators, shownAddress } from './operator-address.ts'
-import { LOSSES, type Loss, PushSession, type SessionEnd } from './push-session.ts'
+import { LOSSES, type Loss, PushSession, type QuotaLink, type SessionEnd } from './push-session.ts'
 import type { PushedTable } from './pushed-table.ts'
 
 export interface PushClientOptions {
@@ -17,6 +17,8 @@ export interface PushClientOptions {
   readonly mode: ProxyMode
   readonly table: PushedTable
   readonly reports: (all: boolean) => readonly ProxyFrame[]
+  /** Absent = no limits are shared. */
+  readonly quota?: QuotaLink | undefined
   readonly resolve: Resolve
   readonly random: () => number
   readonly logger: Logger
@@ -83,6 +85,11 @@ export class PushClient {
     this.#running = this.#run()
   }
 
+  /** What limits have to say cannot wait. */
+  urge(): void {
+    this.#session?.urge()
+  }
+
   async close(): Promise<void> {
     this.#stop.abort()
     this.#session?.close()
@@ -132,6 +139,7 @@ export class PushClient {
       token,
       readToken: () => readText(tokenFile),
       reports,
+      quota: this.#options.quota,
       onWelcome: ({ epoch }) => {
         if (this.#operator === undefined) logger.info('an operator pushes the routing table', { operator: shownAddress(address), epoch })
         this.#operator = shownAddress(address)

@@ -31,6 +31,23 @@ export interface SessionEnd {
   readonly servedMs: number
 }
 
+/** Milliseconds since the epoch by a clock that never jumps: the data plane's. */
+export const steadyNow = (): number => performance.timeOrigin + performance.now()
+
+/** What becomes of shares of limits: docs/wire.md, "Shares of limits". */
+export interface QuotaLink {
+  /** The stream to an operator begins, and ends. */
+  begin(nowMs: number): void
+  end(nowMs: number): void
+  take(frame: Extract<OperatorFrame, { type: 'quota' }>, nowMs: number): void
+  /** What changed since it was asked last; all in a stream's first. */
+  frames(nowMs: number): readonly ProxyFrame[]
+  /** What cannot wait for a second. */
+  urgentFrames(nowMs: number): readonly ProxyFrame[]
+  /** The last of this process. */
+  lastFrames(nowMs: number): readonly ProxyFrame[]
+}
+
 export interface PushSessionOptions {
   /** Still connecting. */
   readonly socket: WebSocket
@@ -42,12 +59,16 @@ export interface PushSessionOptions {
   readonly readToken: () => Promise<string | undefined>
   /** What changed since it was asked last; `all` = for an operator that knows nothing yet. */
   readonly reports: (all: boolean) => readonly ProxyFrame[]
+  readonly quota: QuotaLink | undefined
   readonly onWelcome: (frame: Extract<OperatorFrame, { type: 'welcome' }>) => void
 }
 
 /** From the dial to the answer of the upgrade. The timeout of `ws` begins anew with each step, and takes twice as long. */
 const OPEN_WITHIN_MS = 5_000
 const TICK_MS = 1_000
+const TOKEN_EVERY_MS = 2_000
+/** Between two frames that cannot wait. */
+const URGENT_EVERY_MS = 20
 /** A tick early rather than one late. */
 const SEND_BY_MS = HEARTBEAT_MS - TICK_MS / 2
 const TIMER_ERROR_MS = 100
@@ -69,6 +90,9 @@ export class PushSession {
   readonly #opening: NodeJS.Timeout
   #timer: NodeJS.Timeout | undefined
   #closing: NodeJS.Timeout | undefined
+  #urging: NodeJS.Timeout | undefined
+  #urgedAtMs = 0
+  #tokenReadAtMs = performance.now()
   #token: string | undefined
   /** Runs out when nothing is heard for too long. */
   #silence: NodeJS.Timeout | undefined
@@ -98,8 +122,25 @@ export class PushSession {
 
   /** In order: what is still to be reported goes out first. */
   close(): void {
-    if (this.#options.table.welcomed) this.#report()
+    if (this.#options.table.welcomed) {
+      this.#report()
+      for (const frame of this.#options.quota?.lastFrames(steadyNow()) ?? []) this.#send(frame)
+    }
     this.#leave(CLOSE.goingAway, 'this proxy stops', { loss: 'closed', message: 'this proxy stops' })
+  }
+
+  /** What limits have to say cannot wait. */
+  urge(): void {
+    const waitMs = Math.max(0, this.#urgedAtMs + URGENT_EVERY_MS - performance.now())
+    this.#urging ??= setTimeout(() => this.#sendUrgent(), waitMs)
+  }
+
+  #sendUrgent(): void {
+    this.#urging = undefined
+    this.#urgedAtMs = performance.now()
+    const { quota, socket } = this.#options
+    if (this.#welcomedAtMs === undefined || this.#because !== undefined || socket.bufferedAmount > MAX_UNSENT_BYTES) return
+    for (const frame of quota?.urgentFrames(steadyNow()) ?? []) this.#send(frame)
   }
 
   get #heardOf(): boolean {
@@ -142,6 +183,9 @@ export class PushSession {
         return this.#leave(CLOSE.goingAway, 'as told', { loss: 'go_away', message: frame.reason, retryAfterMs: frame.retryAfterMs })
       case 'welcome':
         return this.#welcome(frame)
+      case 'quota':
+        this.#options.quota?.take(frame, steadyNow())
+        return this.#options.table.heard()
       case 'sendHave':
       case 'change':
       case 'commit':
@@ -155,8 +199,15 @@ export class PushSession {
     if (!READS_VERSIONS.includes(frame.tableVersion)) return this.#broken(`table version ${frame.tableVersion} is not read here`)
     this.#answer(frame)
     if (!this.#options.table.welcomed) return
+    if (this.#welcomedAtMs === undefined) this.#beginQuota()
     this.#welcomedAtMs ??= performance.now()
     this.#options.onWelcome(frame)
+  }
+
+  #beginQuota(): void {
+    const { quota } = this.#options
+    quota?.begin(steadyNow())
+    for (const frame of quota?.frames(steadyNow()) ?? []) this.#send(frame)
   }
 
   #answer(frame: Extract<OperatorFrame, { type: 'welcome' | 'sendHave' | 'change' | 'commit' }>): void {
@@ -168,8 +219,9 @@ export class PushSession {
     const nowMs = performance.now()
     if (this.#options.socket.bufferedAmount > MAX_UNSENT_BYTES) return this.#abandon('it does not read')
     if (this.#options.table.welcomed && this.#options.socket.bufferedAmount === 0) this.#report()
-    if (nowMs - this.#sentAtMs < SEND_BY_MS) return
-    this.#send({ type: 'heartbeat' })
+    if (nowMs - this.#sentAtMs >= SEND_BY_MS) this.#send({ type: 'heartbeat' })
+    if (nowMs < this.#tokenReadAtMs + TOKEN_EVERY_MS) return
+    this.#tokenReadAtMs = nowMs
     void this.#renewToken()
   }
 
@@ -182,6 +234,7 @@ export class PushSession {
   #report(): void {
     for (const frame of this.#options.reports(!this.#reported)) this.#send(frame)
     this.#reported = true
+    for (const frame of this.#options.quota?.frames(steadyNow()) ?? []) this.#send(frame)
   }
 
   async #renewToken(): Promise<void> {
@@ -226,6 +279,8 @@ export class PushSession {
     clearInterval(this.#timer)
     clearTimeout(this.#silence)
     clearTimeout(this.#closing)
+    clearTimeout(this.#urging)
+    this.#options.quota?.end(steadyNow())
     const message = `it closed the connection (${code}${reason === '' ? '' : ` ${reason}`})`
     const because = this.#because ?? { loss: code === CLOSE.notLeader ? ('not_leader' as const) : ('closed' as const), message }
     this.#end({ ...because, servedMs: this.#welcomedAtMs === undefined ? 0 : performance.now() - this.#welcomedAtMs })

@@ -5,6 +5,7 @@ import type { PushReadings } from '../account/push-metrics.ts'
 import type { EndpointReport, ProxyMode } from '../routing-table/frames.ts'
 import { LastKnownGood } from './last-known-good.ts'
 import { PushClient, readText } from './push-client.ts'
+import { type QuotaLink, steadyNow } from './push-session.ts'
 import { PushedTable } from './pushed-table.ts'
 import type { Receiver } from './receiver.ts'
 import { Reports, type Settled } from './reports.ts'
@@ -25,9 +26,19 @@ interface PushOptions extends PushConfig {
   readonly program: string
   readonly receiver: Receiver
   readonly endpoints: () => Iterable<EndpointReport>
+  /** Absent = no limits are shared. */
+  readonly quota?: SharedLimits
   readonly logger: Logger
 }
 
+/** This proxy's shares of limits. */
+interface SharedLimits extends QuotaLink {
+  onUrgent(listener: () => void): void
+  /** Once a second. */
+  tick(nowMs: number): void
+}
+
+const QUOTA_TICK_MS = 1_000
 const POD_TOKEN_EVERY_MS = 5_000
 
 /** The proxy's side of the push in one object: the table, its copy on disk, the connection, the reports. */
@@ -38,6 +49,7 @@ export class Push {
   readonly #client: PushClient
   readonly #reports: Reports
   #podTokenTimer: NodeJS.Timeout | undefined
+  #quotaTimer: NodeJS.Timeout | undefined
 
   constructor(options: PushOptions) {
     this.#options = options
@@ -62,6 +74,7 @@ export class Push {
       resolve: (host) => lookup(host, { all: true }),
       random: Math.random,
     })
+    options.quota?.onUrgent(() => this.#client.urge())
   }
 
   /** The last good table, if there is one, is in force when this resolves; operators are dialled from then on. */
@@ -69,11 +82,13 @@ export class Push {
     await this.#readPodToken()
     await this.#table.restore()
     this.#podTokenTimer = setInterval(() => void this.#readPodToken(), POD_TOKEN_EVERY_MS)
+    this.#quotaTimer = setInterval(() => this.#options.quota?.tick(steadyNow()), QUOTA_TICK_MS)
     this.#client.start()
   }
 
   async close(): Promise<void> {
     clearInterval(this.#podTokenTimer)
+    clearInterval(this.#quotaTimer)
     await this.#client.close()
     await this.#lastKnownGood?.close()
   }
