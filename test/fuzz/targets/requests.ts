@@ -40,7 +40,7 @@ function readsAsParsed(input: Buffer, dice: Dice): void {
   const whole = parsed(input.toString())
   assert.ok(isObject(whole), 'a body that is no JSON object was read')
   assert.equal(body.model, whole['model'])
-  assert.equal(body.stream, dialect.streams && (whole['stream'] ?? false))
+  assert.equal(body.stream, dialect.streams && (dialect.readRequest(whole).stream ?? whole['stream'] ?? false))
   assert.ok(Number.isFinite(body.promptTokens) && body.promptTokens >= 0)
   const clampOutputTokens = dice.chance(0.5) ? 1 + dice.below(5000) : undefined
   const engine = dice.pick(ENGINES)
