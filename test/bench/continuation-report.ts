@@ -50,7 +50,8 @@ ${rows.map(line).join('\n')}
 * The first engine is killed (SIGKILL) after 5 to 60 events of an answer of at most 100 tokens; the second has to go on. *Broken*: answers that this befell. *Whole*: of these, those that came to their finish reason and \`[DONE]\`; all others ended with an error in the stream.
 * *As if unbroken*: whole, and byte for byte the answer of the second engine to the same request when nobody was killed. At a temperature above 0 without a seed that is chance. After a prefix continuation it need not be so even at 0: the text is cut into tokens anew, and read in one go.
 * A replay is whole only if the engine says the same again. So the method is for temperature 0, or for requests with a seed; at 0.8 without one it nearly always ends with the error it began with.
-* The pause is the longest time without content after the kill. A prefix continuation has to read prompt and text; a replay has to write the text again.
+* The pause is the longest time without content after the kill. A prefix continuation has to read prompt and text; a replay has to write the text again. The second engine has just given the unbroken answer, so the prompt is in its cache, and the text too where it is the same: elsewhere the pause is longer.
+* Both engines are the same program on one machine and answer one request at a time. GPUs that answer several at once are less repeatable, even at temperature 0: expect fewer replays to be whole there. Pauses depend on the machine, which may do other work beside this.
 `
 }
 
