@@ -10,6 +10,7 @@ import { reviewToken } from './kube/token-review.ts'
 import { Election } from './lead/election.ts'
 import { type KnownPod, makeAuthenticate } from './push/authenticate.ts'
 import { PushCertificates } from './push/certificates.ts'
+import { DayStore } from './push/day-store.ts'
 import type { Authenticate } from './push/identity.ts'
 import { PushServer } from './push/server.ts'
 import { Report } from './report/report.ts'
@@ -50,6 +51,7 @@ export class Operator {
   readonly #election: Election
   readonly #push: PushServer
   readonly #certificates: PushCertificates
+  readonly #days: DayStore
   readonly #rights: RightsCheck
   readonly #translate = makeTranslator()
   readonly #metricsServer: Server
@@ -107,6 +109,10 @@ export class Operator {
     this.#push = new PushServer({
       authenticate: this.#authenticate(),
       confirmLeadership: () => this.#election.confirm(),
+      isPodOver: (namespace, name) => {
+        const pod = this.#podOf(namespace, name)
+        return pod === undefined || (pod !== 'unwatched' && pod.isOver)
+      },
       ...(config.gatewayUrl !== undefined && { gateway: { url: config.gatewayUrl } }),
       events: {
         onFacts: () => this.#report?.poke(),
@@ -122,7 +128,15 @@ export class Operator {
           log.warn('a proxy was refused', { code, because: message })
         },
         onTooLarge: (bytes) => this.#tooLarge(bytes),
+        onGone: () => this.#days.soon(),
       },
+    })
+    this.#days = new DayStore({
+      client,
+      namespace: config.namespace,
+      name: `${config.install}-days`,
+      days: () => this.#push.days(),
+      onProblem: ({ what, error }) => log.warn(`could not ${what}; it is tried again`, { error: String(error) }),
     })
     this.#certificates = new PushCertificates({
       client,
@@ -161,6 +175,7 @@ export class Operator {
   async close(): Promise<void> {
     this.#closing.abort()
     clearInterval(this.#looking)
+    await this.#days.close()
     await this.#term?.close()
     this.#endReport()
     await this.#closedTerms
@@ -232,11 +247,18 @@ export class Operator {
         onLead: (epoch) => {
           log.info('leading', { epoch })
           this.#beginReport()
+          void this.#restoreDays()
         },
       },
       this.#scopeNamespaces(this.#resources),
     )
     this.#term.start()
+  }
+
+  async #restoreDays(): Promise<void> {
+    const term = this.#term
+    const saved = await this.#days.read(this.#closing.signal).catch(() => undefined)
+    if (term !== undefined && term === this.#term) this.#push.restoreDays(saved)
   }
 
   #endTerm(): void {

@@ -105,7 +105,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   'operator/translate': { pure: true, imports: ['operator/resources', 'proxy/routing-table'] },
   'operator/kube': { imports: ['operator/resources', 'operator/validate'], packages: ['@kubernetes/client-node', 'undici'] },
   'operator/push': {
-    imports: ['proxy/routing-table', 'operator/resources', 'operator/serve', 'operator/validate', 'operator/kube'],
+    imports: ['proxy/routing-table', 'operator/resources', 'operator/serve', 'operator/validate', 'operator/kube', 'operator/quota'],
     packages: ['ws', '@peculiar/x509', 'reflect-metadata'],
   },
   'operator/watch': { imports: ['operator/resources', 'operator/validate', 'operator/kube'], packages: ['js-yaml'] },

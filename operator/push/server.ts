@@ -12,6 +12,7 @@ import {
   PUSH_SUBPROTOCOL,
 } from '../../proxy/routing-table/frames.ts'
 import type { Ref, RoutingTable } from '../../proxy/routing-table/v1.ts'
+import type { SavedDays } from '../quota/days.ts'
 import { listening } from '../serve/listening.ts'
 import { type Identity, type Refusal, type RefusalCode, refused, type Verdict } from './identity.ts'
 import type { ObjectName, Programming } from './programming.ts'
@@ -52,6 +53,7 @@ const SILENT: PushEvents = {
   onNack: () => undefined,
   onRefused: () => undefined,
   onTooLarge: () => undefined,
+  onGone: () => undefined,
 }
 
 const MAX_TOKEN_CHARACTERS = 16_384
@@ -130,6 +132,16 @@ export class PushServer {
   /** Written to the Lease before. Everyone is greeted, again if need be. */
   setEpoch(epoch: number): void {
     if (this.#leading.leads) this.#sessions.setEpoch(epoch)
+  }
+
+  /** Shares of limits a day are given once this has been called: with what the leader before wrote down, if it did. */
+  restoreDays(saved: SavedDays | undefined): void {
+    this.#sessions.quota.restore(saved)
+  }
+
+  /** What was used of limits a day; undefined while this operator does not lead. */
+  days(): SavedDays | undefined {
+    return this.#sessions.quota.days()
   }
 
   /** By "LlamaModel namespace/name" and "RoutingPolicy namespace/name". */

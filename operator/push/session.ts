@@ -5,6 +5,7 @@ import type { Held } from './changes.ts'
 import { type EntryId, entryId, type NamedVersion, type View } from './entries.ts'
 import { type Identity, type Refusal, refusalOfMode, type Verdict } from './identity.ts'
 import { ProxyReport, type ReportFrame } from './proxy-report.ts'
+import type { QuotaReport } from './quota-desk.ts'
 import { type Answer, Standing, wholeTable } from './standing.ts'
 
 /** The newest state that a proxy is to have. */
@@ -42,6 +43,7 @@ export interface SessionOwner {
   /** `elapsedMs` since the resources behind a change were read; absent = it was no change but a proxy's first table. */
   answered(session: Session, answer: Answer, elapsedMs: number | undefined): void
   reported(session: Session, report: ReportFrame): void
+  saidOfQuota(session: Session, report: QuotaReport): void
   closed(session: Session): void
 }
 
@@ -85,6 +87,7 @@ export class Session {
   readonly report = new ProxyReport()
   #identity: Identity
   #mode: ProxyMode = 'Sidecar'
+  #instance = ''
   #phase: Phase = { name: 'opened' }
   #heardAtMs: number
   #sentAtMs: number
@@ -120,6 +123,16 @@ export class Session {
   /** The same for every stream of one proxy. */
   get proxy(): string {
     return `${this.#mode} ${this.#identity.namespace}/${this.#identity.pod}`
+  }
+
+  /** Of its process, by its own word. */
+  get instance(): string {
+    return this.#instance
+  }
+
+  /** Its shares of limits. */
+  order(frame: Extract<OperatorFrame, { type: 'quota' }>): void {
+    if (this.#phase.name !== 'closing') this.#write(frame)
   }
 
   get isGreeted(): boolean {
@@ -228,15 +241,18 @@ export class Session {
         return this.#verify(frame.token)
       case 'report':
         return this.#owner.reported(this, frame)
+      case 'quota':
+        return this.#owner.saidOfQuota(this, frame)
       case 'heartbeat':
         return
     }
   }
 
-  #hello({ mode, reads, epoch, table }: ProxyFrame & { type: 'hello' }): void {
+  #hello({ mode, reads, epoch, table, instance }: ProxyFrame & { type: 'hello' }): void {
     if (this.#phase.name !== 'opened') return this.#broken('a second hello')
     if (epoch > MAX_EPOCH) return this.#broken('an impossible epoch')
     this.#mode = mode
+    this.#instance = instance
     if (!this.#identity.modes.includes(mode)) return this.#refuse(refusalOfMode(mode, this.#identity))
     if (!reads.includes(TABLE_VERSION))
       return this.goAway(`tables of version ${TABLE_VERSION} are all this operator writes`, NO_VERSION_RETRY_MS)

@@ -5,6 +5,8 @@ import { entryId, nextPublication, type Published, type View } from './entries.t
 import type { Authenticate, Refusal, Verdict } from './identity.ts'
 import { type GatewayStanding, type ObjectName, type Programming, programmingOf } from './programming.ts'
 import { type EndpointVotes, type ReportFrame, type Usage, UsageTotals, Votes } from './proxy-report.ts'
+import { QuotaDesk, type QuotaReport } from './quota-desk.ts'
+import { withinSight } from './quota-sight.ts'
 import type { Session, SessionLimits, SessionOwner, Target } from './session.ts'
 import { type Answer, wholeTable } from './standing.ts'
 import { Views } from './views.ts'
@@ -49,6 +51,8 @@ export interface PushEvents {
   readonly onAck: (ack: { readonly mode: ProxyMode; readonly ms: number }) => void
   readonly onNack: (nack: { readonly mode: ProxyMode; readonly proxy: string; readonly reason: string }) => void
   readonly onRefused: (refusal: Refusal) => void
+  /** A proxy is gone: what was used of limits a day is worth writing down. */
+  readonly onGone: () => void
   /** The table, or one entry of it, has more bytes than may travel; undefined = it fits again. */
   readonly onTooLarge: (bytes: number | undefined) => void
 }
@@ -59,6 +63,8 @@ export interface SessionsOptions {
   /** Asks the Lease whether this operator leads, just now. */
   readonly confirmLeadership: () => Promise<boolean>
   readonly gateway?: GatewayAddress
+  /** Whether this pod has ended, or is no more; false where nobody knows. */
+  readonly isPodOver?: (namespace: string, pod: string) => boolean
   readonly limits: PushLimits
   readonly events: PushEvents
 }
@@ -87,6 +93,8 @@ export class Sessions implements SessionOwner {
   readonly #gone = new Map<string, GoneGateway>()
   readonly #closing = new AbortController()
   readonly #ticker: NodeJS.Timeout
+  /** Who has how much of limits that hold over all proxies. */
+  readonly quota: QuotaDesk
   #epoch: number | undefined
   #epochSinceMs = 0
   /** Sidecars that have seen a newer epoch, until gateways have had their time. */
@@ -105,6 +113,11 @@ export class Sessions implements SessionOwner {
     this.#events = options.events
     this.limits = options.limits
     this.#views = new Views(options.gateway)
+    this.quota = new QuotaDesk({
+      now: options.clock,
+      isOver: (proxy) => isOver(proxy, options.isPodOver),
+      onGone: () => options.events.onGone(),
+    })
     this.#ticker = setInterval(() => this.#tick(), this.limits.heartbeatMs / TICKS)
   }
 
@@ -151,6 +164,7 @@ export class Sessions implements SessionOwner {
 
   /** Undefined: nobody is greeted until there is one. */
   setEpoch(epoch: number | undefined): void {
+    if (epoch !== undefined) this.quota.begin(epoch === FIRST_EPOCH)
     if (epoch !== this.#epoch) {
       this.#welcomed.clear()
       this.#epochSinceMs = this.now()
@@ -179,6 +193,7 @@ export class Sessions implements SessionOwner {
 
   notLeader(address: string | undefined): void {
     this.#epoch = undefined
+    this.quota.end()
     this.#welcomed.clear()
     for (const session of this.#all) session.notLeader(address)
   }
@@ -191,6 +206,7 @@ export class Sessions implements SessionOwner {
     this.#closing.abort()
     clearInterval(this.#ticker)
     clearTimeout(this.#factsTimer)
+    this.quota.close()
     for (const session of this.#all) session.terminate()
   }
 
@@ -216,6 +232,7 @@ export class Sessions implements SessionOwner {
     before?.close(CLOSE.superseded, 'the same proxy has opened a newer stream')
     if (before !== undefined) this.#hasGone(before)
     this.#greeted.set(session.proxy, session)
+    this.quota.joined(session)
     if (session.mode === 'Gateway') this.#hasSeen(session.epochSeen)
   }
 
@@ -271,8 +288,14 @@ export class Sessions implements SessionOwner {
     if (session.mode === 'Gateway' && session.report.take(report, this.#votes)) this.#factsChanged()
   }
 
+  saidOfQuota(session: Session, report: QuotaReport): void {
+    const { mode, identity } = session
+    this.quota.told(session, withinSight(report, { mode, namespace: identity.namespace }, this.#views.of(mode, identity.namespace).entries))
+  }
+
   closed(session: Session): void {
     this.#all.delete(session)
+    this.quota.left(session)
     this.#waiting.delete(session)
     if (this.#greeted.get(session.proxy) !== session) return
     this.#greeted.delete(session.proxy)
@@ -343,6 +366,8 @@ export class Sessions implements SessionOwner {
   }
 }
 
+/** That nobody has led under before. */
+const FIRST_EPOCH = 1
 /** Names remembered; past that a gateway may raise the epoch once for nothing. */
 const MAX_WELCOMED = 10_000
 const CONFIRM_RETRY_MS = 2_000
@@ -354,3 +379,9 @@ const standingOf = ({ proxy, standing }: Pick<GoneGateway, 'proxy' | 'standing'>
   proxy: proxy.slice(proxy.indexOf(' ') + 1),
   standing,
 })
+
+/** "Gateway namespace/pod" */
+function isOver(proxy: string, isPodOver: SessionsOptions['isPodOver']): boolean {
+  const [namespace = '', pod = ''] = proxy.slice(proxy.indexOf(' ') + 1).split('/')
+  return isPodOver?.(namespace, pod) ?? false
+}

@@ -66,25 +66,40 @@ export class QuotaBook {
   /** Old ones that have come back and said all, and how many there are. */
   readonly #came = new Set<string>()
   #expected = 0
+  #knowsDays = false
   #turn = 0
   #day: number
 
   /** `first`: no leader was there before. */
-  constructor(nowMs: number, { first, saved }: { readonly first: boolean; readonly saved?: SavedDays | undefined }) {
+  constructor(nowMs: number, first: boolean) {
     this.#startMs = nowMs
     this.#waits = !first
     this.#day = dayOf(nowMs)
+  }
+
+  /** What the leader before wrote down; undefined = nothing. Until then nothing of a day is given to anyone. */
+  restore(saved: SavedDays | undefined): void {
+    this.#knowsDays = true
     if (saved?.day === this.#day) for (const [key, meter] of Object.entries(saved.meters)) this.#restore(key, meter, saved.names)
+    for (const key of this.#meters.keys()) this.#dirty.add(key)
   }
 
   #restore(key: string, { max, gone, by }: SavedMeter, names: SavedDays['names']): void {
-    const meter = new MeterBook({ window: 'day', max })
-    meter.gone = gone
+    const meter = this.#meters.get(key) ?? new MeterBook({ window: 'day', max })
+    meter.gone += gone
     this.#meters.set(key, meter)
     for (const [instance, [used, held]] of Object.entries(by)) {
+      if (this.#proxies.get(instance)?.complete === true) continue
       meter.take(instance, { key, window: 'day', max, cap: held, used, wanted: 0, need: 0 }, 0)
-      this.#proxies.set(instance, { ...UNSEEN, name: names[instance] ?? '', goneAtMs: this.#startMs })
+      unsettle(meter, instance)
+      if (!this.#proxies.has(instance)) this.#addGone(instance, names[instance] ?? '')
     }
+  }
+
+  /** Of a proxy whose next process is here already, nothing more is used. */
+  #addGone(instance: string, name: string): void {
+    const ended = [...this.#proxies.values()].some((proxy) => proxy.name === name && proxy.goneAtMs === undefined)
+    this.#proxies.set(instance, { ...UNSEEN, name, goneAtMs: this.#startMs, ended })
   }
 
   /** A process that has never been seen under this name is another one: those before it have ended. */
@@ -258,6 +273,7 @@ export class QuotaBook {
   }
 
   #keptForUnknown(key: string, meter: MeterBook, nowMs: number): number {
+    if (meter.window === 'day' && !this.#knowsDays) return meter.max
     if (!this.#waits || (this.#expected > 0 && this.#missing(nowMs) === 0)) return 0
     const sinceMs = nowMs - this.#startMs
     if (meter.window === 'day' ? sinceMs >= RETURN_WITHIN_MS : this.#expected === 0 && sinceMs >= MINUTE_MS) return 0

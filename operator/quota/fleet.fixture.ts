@@ -125,7 +125,8 @@ export class SimulatedFleet {
   lead(first: boolean, staysAway: (proxy: SimulatedProxy) => boolean = () => false): void {
     this.loseLeader()
     this.#streams.clear()
-    this.#book = new QuotaBook(this.nowMs, { first, saved: this.#saved })
+    this.#book = new QuotaBook(this.nowMs, first)
+    this.#at(500, () => this.#book?.restore(this.#saved))
     for (const proxy of this.proxies) if (!staysAway(proxy)) this.#at(this.#options.dice() * 3000, () => this.connect(proxy))
   }
 
