@@ -37,7 +37,7 @@ export function accessLine(record: RequestRecord, level: LogLevel): string {
     `,"attempts":${list(ending?.attempts.slice(0, MAX_ATTEMPTS) ?? [], attemptPart)},"lost":${list(lostOf(ending), lostPart)}` +
     `,"table":{"epoch":${table.epoch},"seq":${table.seq}}` +
     `,"duration_ms":${number(record.durationMs)},"first_token_ms":${number(firstTokenMsOf(record))},"held_ms":${number(record.heldMs)},"overhead_us":${number(record.overheadMs === undefined ? undefined : record.overheadMs * 1000)}` +
-    `,"input_tokens":${number(ending?.usage?.inputTokens)},"output_tokens":${number(ending?.usage?.outputTokens)},"cached_input_tokens":${number(ending?.usage?.cachedInputTokens)}` +
+    `,"input_tokens":${number(ending?.usage?.inputTokens)},"output_tokens":${number(ending?.usage?.outputTokens)},"cached_input_tokens":${number(ending?.usage?.cachedInputTokens)},"usage_estimated":${ending?.usage?.estimated === true}` +
     `,"bytes":${bytesSent}}\n`
   )
 }

@@ -56,6 +56,7 @@ test('the line of a request that fell back is JSON with every field of it', () =
     input_tokens: 118,
     output_tokens: 101,
     cached_input_tokens: 64,
+    usage_estimated: false,
     bytes: 30_000,
   })
 })

@@ -200,11 +200,14 @@ function parse(body: string): unknown {
 
 const REFUSED = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN', 'EADDRDENIED'])
 
-/** A foreign error of the connection: refused, reset, TLS, DNS, connect timeout. */
+/** A foreign error of the connection: refused, reset, TLS, DNS, connect timeout, bytes that are no HTTP. */
 export function classifyError(error: Error): Failure {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : error.name
   const cause = `${code}: ${error.message}`.slice(0, 300)
   if (code === 'UND_ERR_CONNECT_TIMEOUT') return deadline('connect', cause)
+  if (code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW') {
+    return { ...badResponse('The target answered with bytes that are no HTTP, or with a head that is too large.'), cause }
+  }
   const refused = REFUSED.has(code)
   return {
     class: refused ? 'REFUSED' : 'RETRY_SAME',

@@ -63,7 +63,8 @@ export interface Run {
 export type Ending = {
   readonly sent: Sent | undefined
   readonly attempts: readonly AttemptRecord[]
-  readonly usage: Usage | undefined
+  /** `estimated`: counted by us, as the stream broke or was left before its engine said. */
+  readonly usage: (Usage & { readonly estimated?: boolean }) | undefined
   /** From the request's start to the content commit; undefined where there was none. */
   readonly firstTokenMs: number | undefined
   readonly malformed: number

@@ -3,22 +3,20 @@ import type { Booking, Used } from '../limits/booking.ts'
 import type { CompiledEndpoint } from '../routing-table/compiled.ts'
 import type { AttemptOutcome } from './attempt.ts'
 
+/** `estimated`: nobody reported it. `unknown`: the answer is whole, and says nothing of its tokens. */
+export type UsedByAttempt = (Used & { readonly estimated: boolean }) | 'unknown'
+
 /** What an attempt used that gave the client something; undefined = it gave nothing, and nothing is counted. */
-export function usedBy(outcome: AttemptOutcome, facts: Facts, { backend: { pricing } }: CompiledEndpoint): Used | 'unknown' | undefined {
-  if (outcome.usage !== undefined) return { ...outcome.usage, pricing }
+export function usedBy(outcome: AttemptOutcome, facts: Facts, { backend: { pricing } }: CompiledEndpoint): UsedByAttempt | undefined {
+  if (outcome.usage !== undefined) return { ...outcome.usage, pricing, estimated: false }
   if (outcome.kind === 'answered') return 'unknown'
   // A stream that broke or was left: as many tokens as it had events, which is a good guess for all engines.
   if (outcome.kind === 'failed' || outcome.firstTokenMs === undefined) return undefined
-  return { inputTokens: facts.promptTokens, outputTokens: outcome.events, cachedInputTokens: 0, pricing }
+  return { inputTokens: facts.promptTokens, outputTokens: outcome.events, cachedInputTokens: 0, pricing, estimated: true }
 }
 
-/** Ends a booking by how its attempt ended. */
-export function settle(
-  booking: Booking,
-  { outcome, facts, endpoint }: { outcome: AttemptOutcome; facts: Facts; endpoint: CompiledEndpoint },
-  nowMs: number,
-): void {
-  const used = usedBy(outcome, facts, endpoint)
+/** Ends a booking by what was used. */
+export function settle(booking: Booking, used: UsedByAttempt | undefined, nowMs: number): void {
   if (used === undefined) booking.refund(nowMs)
   else booking.settle(used === 'unknown' ? undefined : used, nowMs)
 }

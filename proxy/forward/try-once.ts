@@ -10,7 +10,7 @@ import { failureLabel } from './failure.ts'
 import { upstreamHeaders } from './headers.ts'
 import { learn } from './learn.ts'
 import type { AttemptRecord, Run, Sent } from './run.ts'
-import { settle } from './settle.ts'
+import { settle, usedBy } from './settle.ts'
 import { upstreamPath } from './upstream-path.ts'
 
 /** How long a request may wait in an engine's queue where `limits.queue.maxWait` does not say. */
@@ -99,7 +99,7 @@ export async function tryOnce(
     now: run.now,
   })
   const otherCredential = learn(run, sent, outcome, { guard, credential, startMs, remainingMs })
-  settle(booking, { outcome, facts, endpoint }, run.now())
+  settle(booking, usedBy(outcome, facts, endpoint), run.now())
   run.holds.roomAt(model.entry.ref)
   const durationMs = run.now() - startMs
   const method = part?.method

@@ -1,0 +1,176 @@
+import { afterFailure } from '../decide/after-failure.ts'
+import type { Refusal } from '../decide/decision.ts'
+import type { PastAttempt } from '../decide/input.ts'
+import type { ApiError } from '../errors.ts'
+import type { Booking } from '../limits/booking.ts'
+import type { AttemptOutcome } from './attempt.ts'
+import { badResponse } from './classify.ts'
+import type { ClientAnswer } from './client-answer.ts'
+import { type Continuation, continuationFor } from './continuation.ts'
+import type { Failure } from './failure.ts'
+import { finalError, interrupted, refused } from './final-error.ts'
+import { nextStep, repeatsSame, type Step } from './next-step.ts'
+import type { AttemptRecord, Ending, Run, Sent } from './run.ts'
+import { settle, type UsedByAttempt, usedBy } from './settle.ts'
+import { tryOnce } from './try-once.ts'
+
+type HowItEnded = { kind: 'answered' } | { kind: 'gone' } | Pick<Extract<Ending, { kind: 'failed' }>, 'kind' | 'error' | 'refused'>
+
+const DIVERGED = badResponse('The target did not repeat the answer that it was to go on with.')
+
+/** All attempts of one request, and what is known between them. Owner of the client's admission: `release` gives it back. */
+export class Chain {
+  readonly #run: Run
+  readonly #past: PastAttempt[] = []
+  readonly #attempts: AttemptRecord[] = []
+  #deadlineMs: number
+  /** Before the same endpoint is asked again. */
+  #waitMs = 0
+  /** The first cause, which is what the client is told in the end. */
+  #first: Failure | undefined
+  #sent: Sent | undefined
+  #going: Continuation | undefined
+  #admission: Booking | undefined
+  #used: UsedByAttempt | undefined
+  #firstTokenMs: number | undefined
+  #malformed = 0
+
+  constructor(run: Run) {
+    this.#run = run
+    this.#deadlineMs = run.startMs + run.timeoutMs
+  }
+
+  /** One attempt, with the waits before it. Undefined: another one is to follow. */
+  async next(): Promise<Ending | undefined> {
+    const run = this.#run
+    const standing = { past: this.#past, admitted: this.#admission !== undefined, deadlineMs: this.#deadlineMs }
+    if (this.#waitMs > 0 && repeatsSame(run, standing) && !(await waited(this.#waitMs, run.answer))) return this.#end({ kind: 'gone' })
+    const step = await nextStep(run, standing)
+    if (step.kind === 'gone') return this.#end({ kind: 'gone' })
+    return step.kind === 'refuse' ? this.#refused(step.decision) : await this.#try(step)
+  }
+
+  /** The client's admission ends with what its request has used. Once only, as a booking is. */
+  release(): void {
+    if (this.#admission !== undefined) settle(this.#admission, this.#used, this.#run.now())
+  }
+
+  #refused(decision: Refusal): Ending {
+    if (this.#first !== undefined) return this.#failed(this.#spent(this.#first))
+    return this.#end({ kind: 'failed', error: refused(decision), refused: decision })
+  }
+
+  async #try({ sent, reserved }: Extract<Step, { kind: 'send' }>): Promise<Ending | undefined> {
+    const run = this.#run
+    this.#sent = sent
+    this.#admission ??= reserved.admission
+    const startMs = run.now()
+    if (!run.answer.contentCommitted) this.#going = continuationFor(run, sent)
+    this.#deadlineMs = Math.min(this.#deadlineMs, run.startMs + (sent.endpoint.backend.timeouts.totalMs ?? Number.POSITIVE_INFINITY))
+    const { outcome, record, otherCredential } = await tryOnce(run, sent, reserved, {
+      attempt: this.#attempts.length + 1,
+      remainingMs: this.#deadlineMs - startMs,
+      going: this.#going,
+    })
+    this.#attempts.push(record)
+    this.#used = usedBy(outcome, run.facts, sent.endpoint) ?? this.#used
+    if (outcome.firstTokenMs !== undefined) this.#firstTokenMs ??= startMs - run.startMs + outcome.firstTokenMs
+    this.#malformed += outcome.malformed
+    return this.#judge(sent, outcome, otherCredential)
+  }
+
+  #judge(sent: Sent, outcome: AttemptOutcome, otherCredential: boolean): Ending | undefined {
+    const run = this.#run
+    if (outcome.kind === 'answered' || outcome.kind === 'gone') return this.#end({ kind: outcome.kind })
+    if (outcome.kind === 'diverged') return this.#failed(interrupted(this.#going?.cause ?? DIVERGED, run))
+    const { failure } = outcome
+    this.#first ??= failure
+    if (run.upload?.begun === true) return this.#failed(run.upload.error ?? this.#spent(this.#first))
+    if (outcome.kind === 'failed') return this.#retry(sent, failure, { otherCredential })
+    const goesOn = this.#going?.after(failure, sent.endpoint.id)
+    if (goesOn === undefined) return this.#failed(interrupted(this.#going?.cause ?? failure, run))
+    return this.#retry(sent, goesOn.failure, { otherCredential, again: goesOn.again, interrupted: goesOn.by })
+  }
+
+  /** Notes the failure for the next decision, if there may be one. */
+  #retry(
+    sent: Sent,
+    { class: failure, when, silent, retryAfterMs }: Failure,
+    {
+      otherCredential,
+      again = false,
+      interrupted,
+    }: { otherCredential: boolean; again?: boolean; interrupted?: PastAttempt['interrupted'] },
+  ): Ending | undefined {
+    const { live, now, dice } = this.#run
+    const [nowMs, past] = [now(), this.#past]
+    if (otherCredential && interrupted === undefined && this.#deadlineMs > nowMs && mayRotate(sent, past)) {
+      this.#waitMs = 0
+      past.push({ ...attempted(sent), failure: 'RETRY_SAME', when, mayRepeat: true, rotated: true })
+      return undefined
+    }
+    const { retry, ref } = sent.model.entry
+    const budget = live.budget(ref)
+    const next = afterFailure({
+      failed: { failure, when, silent, retryAfterMs },
+      endpointId: sent.endpoint.id,
+      past,
+      retry,
+      remainingMs: this.#deadlineMs - nowMs,
+      budgetAllows: budget.allows(nowMs, retry.budgetPercent),
+      dice: dice(),
+    })
+    if (next.kind === 'stop') return this.#failed(this.#spent(this.#first))
+    budget.retry(nowMs)
+    const atOnce = otherCredential || again
+    this.#waitMs = atOnce ? 0 : next.waitMs
+    const noted = otherCredential ? 'RETRY_SAME' : failure
+    past.push({ ...attempted(sent), failure: noted, when, mayRepeat: next.mayRepeat || atOnce, interrupted })
+    return undefined
+  }
+
+  #spent(failure: Failure = DIVERGED): ApiError {
+    const cause = this.#going?.cause
+    return cause === undefined ? finalError(failure, this.#sent, this.#run) : interrupted(cause, this.#run)
+  }
+
+  #failed(error: ApiError): Ending {
+    return this.#end({ kind: 'failed', error, refused: undefined })
+  }
+
+  #end(how: HowItEnded): Ending {
+    const usage = this.#used === 'unknown' ? undefined : this.#used
+    return {
+      ...how,
+      sent: this.#sent,
+      attempts: this.#attempts,
+      usage,
+      firstTokenMs: this.#firstTokenMs,
+      malformed: this.#malformed,
+    }
+  }
+}
+
+const attempted = ({ endpoint, model }: Sent): Pick<PastAttempt, 'endpointId' | 'model'> => ({
+  endpointId: endpoint.id,
+  model: model.entry.ref,
+})
+
+/** Each credential once: a budget of its own, apart from that of retries. */
+function mayRotate({ endpoint }: Sent, past: readonly PastAttempt[]): boolean {
+  const rotations = past.filter(({ endpointId, rotated }) => rotated === true && endpointId === endpoint.id).length
+  return rotations < (endpoint.backend.auth?.credentials.length ?? 0) - 1
+}
+
+/** False: the client left while we waited. */
+function waited(ms: number, answer: ClientAnswer): Promise<boolean> {
+  return new Promise((resolve) => {
+    const done = (stays: boolean): void => {
+      clearTimeout(timer)
+      answer.onGone(undefined)
+      resolve(stays)
+    }
+    const timer = setTimeout(() => done(true), ms)
+    answer.onGone(() => done(false))
+  })
+}
