@@ -12,7 +12,7 @@ import { finalError, interrupted, refused } from './final-error.ts'
 import { nextStep, repeatsSame, type Step } from './next-step.ts'
 import type { AttemptRecord, Ending, Run, Sent } from './run.ts'
 import { settle, type UsedByAttempt, usedBy } from './settle.ts'
-import { tryOnce } from './try-once.ts'
+import { giveBack, tryOnce } from './try-once.ts'
 
 type HowItEnded = { kind: 'answered' } | { kind: 'gone' } | Pick<Extract<Ending, { kind: 'failed' }>, 'kind' | 'error' | 'refused'>
 
@@ -67,11 +67,8 @@ export class Chain {
     const startMs = run.now()
     if (!run.answer.contentCommitted) this.#going = continuationFor(run, sent)
     this.#deadlineMs = Math.min(this.#deadlineMs, run.startMs + (sent.endpoint.backend.timeouts.totalMs ?? Number.POSITIVE_INFINITY))
-    const { outcome, record, otherCredential } = await tryOnce(run, sent, reserved, {
-      attempt: this.#attempts.length + 1,
-      remainingMs: this.#deadlineMs - startMs,
-      going: this.#going,
-    })
+    const about = { attempt: this.#attempts.length + 1, remainingMs: this.#deadlineMs - startMs, going: this.#going }
+    const { outcome, record, otherCredential } = await tryOnce(run, sent, reserved, about).finally(() => giveBack(reserved, run.now()))
     this.#attempts.push(record)
     this.#used = usedBy(outcome, run.facts, sent.endpoint) ?? this.#used
     if (outcome.firstTokenMs !== undefined) this.#firstTokenMs ??= startMs - run.startMs + outcome.firstTokenMs

@@ -121,6 +121,12 @@ function hear({ live, now }: Run, { endpoint }: Sent, credential: string | undef
   live.credentials.park(credential, ids, { kind: 'rate_limit', sinceMs: nowMs, untilMs, because: 'nothing remains of its rate limit' })
 }
 
+/** For a request that ends before its attempt could. Harmless after one. */
+export function giveBack({ guard, booking }: Reserved, nowMs: number): void {
+  guard.release()
+  booking.refund(nowMs)
+}
+
 /** The announced length of an upload, with what was changed in its beginning; undefined = as long as its bytes, or unknown. */
 function lengthOf({ upload, body, clientHeaders }: Run, kept: Uint8Array): number | undefined {
   const announced = clientHeaders['content-length']

@@ -35,7 +35,12 @@ export const sentRemark = ({ model, endpoint }: Sent, attempts: number, clientNa
 
 /** `x-llama-swap-*` of an answer that no endpoint gave, and the limit that refused it. */
 export const refusedHeaders = ({ rule, why, shortage }: Refusal): string[] => [
-  ...['x-llama-swap-attempts', '0', 'x-llama-swap-rule', rule, 'x-llama-swap-why', headerText(why)],
+  'x-llama-swap-attempts',
+  '0',
+  'x-llama-swap-rule',
+  rule,
+  'x-llama-swap-why',
+  headerText(why),
   ...(shortage === undefined ? [] : shortageHeaders(shortage)),
 ]
 
