@@ -9,7 +9,6 @@ import { FairQueue, type Waiting } from './fair-queue.ts'
 
 const DEFAULT_MAX_REQUESTS = 1000
 const DEFAULT_MAX_BYTES = 256 * 1024 * 1024
-export const DEFAULT_MAX_WAIT_MS = 60_000
 /** How long a timer sleeps at least, whatever it hopes for, and at most. */
 const MIN_TIMER_MS = 10
 const MAX_TIMER_MS = 60_000
