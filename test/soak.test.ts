@@ -11,8 +11,13 @@ const FIVE: readonly Kind[] = ['error', 'error', 'error', 'error', 'error']
 const ENDINGS: Readonly<Record<string, [string[], string[]]>> = {
   'a healthy answer is whole': [ends(['ok'], true), ['whole']],
   'what fails before its content is hidden': [ends(['rate', 'silence', 'ok'], true), ['whole']],
+  'a reset may be one of a kept connection, and then counts for nothing': [
+    ends(['reset', 'bad'], true),
+    ['upstream_error', 'invalid_value'],
+  ],
   'a stream that is cut is interrupted': [ends(['error', 'cut', 'ok'], true), ['upstream_stream_interrupted']],
   'one that may be gone on with is whole': [ends(['cut', 'ok'], true, true), ['whole']],
+  'unless it is long': [ends(['cut', 'big'], true, true), ['upstream_stream_interrupted', 'whole']],
   'and interrupted if nobody can go on': [ends(['cut', 'bad'], true, true), ['upstream_stream_interrupted']],
   'a whole answer that is cut is tried again': [ends(['cut', 'ok'], false), ['whole']],
   'a wrong event of a stream is skipped': [ends(['malformed'], true), ['whole']],

@@ -81,15 +81,26 @@ const CODES: Readonly<Record<Exclude<Kind, 'ok' | 'slow' | 'big'>, Found>> = {
 /** Each way in which this request may end, as long as its client stays. `continues`: a stream that breaks may be gone on with. */
 export function endings({ kinds }: Plan, { stream, continues }: { stream: boolean; continues: boolean }): ReadonlySet<Found> {
   const found = new Set<Found>()
-  let first: Found | undefined
+  let firsts: readonly Found[] = []
+  let mayBeFree = true
   let begun = false
   for (const [failed, kind] of kinds.slice(0, MOST_TRIES).entries()) {
     // By now the endpoints may be spent.
-    if (failed > MOST_HIDDEN && first !== undefined) found.add(first)
+    if (failed > MOST_HIDDEN) for (const code of firsts) found.add(code)
     if (kind === 'ok' || kind === 'slow' || kind === 'big' || (kind === 'malformed' && stream)) return found.add(WHOLE)
     if (stream && (kind === 'cut' || kind === 'stall')) begun = true
-    first = begun ? INTERRUPTED : (first ?? CODES[kind])
-    if (kind === 'bad' || (begun && !continues)) return found.add(first)
+    if (begun) firsts = [INTERRUPTED]
+    else if (mayBeFree) firsts = [...firsts, CODES[kind]]
+    // A kept connection that is reset as the request comes is no failure: what comes next may be the first.
+    mayBeFree &&= kind === 'reset'
+    // Of a long answer too much may have gone out for anybody to go on with it.
+    if (begun && kinds.at(-1) === 'big') found.add(INTERRUPTED)
+    if (kind === 'bad' || (begun && !continues)) return union(found, firsts)
   }
-  return first === undefined ? found : found.add(first)
+  return union(found, firsts)
+}
+
+function union(found: Set<Found>, more: readonly Found[]): ReadonlySet<Found> {
+  for (const one of more) found.add(one)
+  return found
 }

@@ -47,10 +47,13 @@ async function soak(minutes: number, seed: number): Promise<Soaked> {
     const stop = AbortSignal.timeout(minutes * 60_000)
     const clients = new Clients({ port: proxy.port, seed, clients: CLIENTS, pauseMs: PAUSE_MS })
     const samples: Sample[] = []
+    let told = 0
     const looking = repeat(SAMPLE_MS, stop, async () => {
       const now = await sample(proxy)
       samples.push(now)
-      say(`${sampleLine(now, startMs)}${clients.findings().unexplained === 0 ? '' : `  UNEXPLAINED ${clients.findings().unexplained}`}`)
+      say(sampleLine(now, startMs))
+      const { examples } = clients.findings()
+      for (; told < examples.length; told++) say(`UNEXPLAINED ${examples[told]}`)
     })
     await repeat(TABLE_MS, stop, async () => proxy.push(tableOf(++tables, backends.ports, dice)))
     await looking
@@ -71,7 +74,6 @@ const soaked = await soak(Number(SOAK_MINUTES), Number(SOAK_SEED))
 const machine = `${cpus()[0]?.model ?? 'a machine'}, ${cpus().length} cores, Linux ${release()}, Node ${process.versions.node}, ${new Date().toISOString().slice(0, 10)}`
 const report = reportOf(soaked, machine)
 say(`\n${report}\n`)
-for (const example of soaked.findings.examples) say(example)
 const broken = brokenBounds(soaked)
 for (const says of broken) say(`BROKEN: ${says}`)
 if (broken.length > 0) process.exitCode = 1
