@@ -42,6 +42,10 @@ test-data-plane: ## a real proxy process, model servers that misbehave, a real e
 	node scripts/fetch-engine.ts
 	node --test $(STRICT) $(DATA_PLANE)
 
+.PHONY: test-faults-full
+test-faults-full: ## the sixteen faults with the program's own deadlines and real silences (four minutes)
+	FAULTS=full node --test $(STRICT) test/data-plane/faults/sixteen.test.ts
+
 .PHONY: test-control-plane
 test-control-plane: ## operator and proxies on a real API server; FILES=… for some (Go, Linux; the first time minutes)
 	node test/support/control-plane/run-suite.ts $(FILES)

@@ -13,6 +13,11 @@ import { PROXY_FLAGS, STANDALONE_FLAGS } from '../proxy/config.ts'
 import { ERROR_LABELS, ERRORS } from '../proxy/errors.ts'
 import { Live } from '../proxy/live/live.ts'
 import { NODE_FLAGS, OPERATOR_NODE_FLAGS } from '../scripts/node-flags.ts'
+import { CONNECTIONS } from './data-plane/faults/connections.ts'
+import { CONTENTS } from './data-plane/faults/contents.ts'
+import { NOT_PASSED, NOT_SHOWN, scorecard } from './data-plane/faults/scorecard.ts'
+import { SIXTEEN } from './data-plane/faults/sixteen.ts'
+import { STATUSES } from './data-plane/faults/statuses.ts'
 
 /** Pages say what the program does: tables of errors, metrics and log fields are compared both ways, links lead somewhere. */
 const ROOT = join(import.meta.dirname, '..')
@@ -158,6 +163,43 @@ test('the manifests of docs/operations.md give programs only flags that they hav
 test('the manifests of docs/operations.md start programs as they are meant to be', () => {
   const commands = [...read(OPERATIONS).matchAll(/^ +command: \[node, (.*), \/app\/cli[.]mjs\]$/gm)].map(([, flags]) => flags)
   assert.deepEqual(commands, [OPERATOR_NODE_FLAGS.join(', '), NODE_FLAGS.join(', ')])
+})
+
+const FAILURES = 'docs/failures.md'
+const TESTS = globSync(['test/data-plane/**/*.ts', 'proxy/**/*.test.ts'], { cwd: ROOT }).map(read).join('\n')
+
+test('docs/failures.md names tests that there are, and every case of the fault wall', () => {
+  const named = rowsOf(FAILURES, 'When').flatMap(([, , , , tests]) => words(tests))
+  assert.ok(named.length > 80)
+  assert.deepEqual(
+    named.filter((name) => !TESTS.includes(`'${name}'`) && !TESTS.includes(`"${name}"`)),
+    [],
+  )
+  const cases = Object.keys({ ...SIXTEEN, ...CONNECTIONS, ...CONTENTS, ...STATUSES })
+  assert.deepEqual(
+    cases.filter((name) => !named.includes(name)),
+    [],
+  )
+})
+
+test('docs/failures.md names only metrics, labels and codes that there are', () => {
+  const metrics = new Set(rowsOf('docs/metrics.md', 'Metric').flatMap(([name]) => words(name)))
+  const known = new Set([...metrics, ...Object.keys(ERRORS)])
+  const labels = new Set(rowsOf('docs/errors.md', 'Label').flatMap(([label]) => words(label)))
+  for (const [when = '', , sees, moves] of rowsOf(FAILURES, 'When')) {
+    assert.ok(moves === '–' || words(moves).length > 0, when)
+    const named = [...words(sees), ...words(moves)].map((word) => word.replace(/\{.*$/, ''))
+    for (const word of named) if (/^[a-z]+(_[a-z]+)+$/.test(word)) assert.ok(known.has(word), `${when}: ${word}`)
+    for (const [, label = ''] of (moves ?? '').matchAll(/outcome="(\w+)"/g)) assert.ok(labels.has(label), `${when}: ${label}`)
+  }
+})
+
+test('docs/failures.md has the scorecard that the fault wall is held to', () => {
+  const [head = [], ...rows] = scorecard()
+  const [headings = ''] = read(FAILURES).match(/^\| Id \|.*$/m) ?? []
+  assert.equal(headings, `| ${head.join(' | ')} |`)
+  assert.deepEqual(rowsOf(FAILURES, 'Id'), rows)
+  for (const { because } of [...NOT_SHOWN, ...NOT_PASSED]) assert.ok(read(FAILURES).includes(because), because)
 })
 
 test('docs/how-it-works.md names files and symbols that there are', () => {

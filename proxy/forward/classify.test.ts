@@ -454,7 +454,11 @@ const ERRORS_OF_THE_WORLD: Readonly<Record<string, [Error, Partial<Failure>]>> =
     errorWith('DEPTH_ZERO_SELF_SIGNED_CERT'),
     { class: 'RETRY_SAME', when: 'Unavailable', code: 'upstream_error' },
   ],
-  'bytes that are no HTTP': [errorWith('HPE_INVALID_CONSTANT'), { class: 'RETRY_SAME', when: 'Unavailable', code: 'upstream_error' }],
+  'bytes that are no HTTP': [errorWith('HPE_INVALID_CONSTANT'), { class: 'BAD_RESPONSE', when: 'ServerError', code: 'upstream_error' }],
+  'a head that is too large': [
+    errorWith('UND_ERR_HEADERS_OVERFLOW'),
+    { class: 'BAD_RESPONSE', when: 'ServerError', code: 'upstream_error' },
+  ],
   'no connection in time': [
     errorWith('UND_ERR_CONNECT_TIMEOUT'),
     { class: 'OUR_DEADLINE', when: 'Timeout', code: 'upstream_timeout', phase: 'connect', silent: true },

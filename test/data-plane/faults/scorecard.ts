@@ -69,7 +69,7 @@ export function scorecard(): readonly (readonly string[])[] {
   }
   const scores = [...columns.keys()].map((column) => column.split('\n'))
   const head = [...columns.values()].map((routes) => routes.map((route) => `\`${route}\``).join(' '))
-  return [['Fault', ...head], ...IDS.map((id, index) => [id, ...scores.map((column) => column[index] ?? '')])]
+  return [['Id', ...head], ...IDS.map((id, index) => [id, ...scores.map((column) => column[index] ?? '')])]
 }
 
 const shown = (cell: Cell): string => (notShown(cell) === undefined ? expectedScore(cell) : '–')
