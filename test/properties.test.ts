@@ -233,3 +233,32 @@ for (const interrupt of ['Error', 'Continue'] as const) {
     await fc.assert(property, { seed: SEED, numRuns: RUNS })
   })
 }
+
+/** An answer of `first` fails twice; `second` is asked only then, and itself fails every other time. */
+test('what a fallback may retry is measured by the requests that it got, not only by those that began there', async () => {
+  const clock = new VirtualClock()
+  clock.install(mock)
+  try {
+    const models = Object.fromEntries(
+      ['first', 'second'].map((name) => [name, { backends: [{ url: `http://${name}.example` }], retry: { budgetPercent: 100 } }]),
+    )
+    const table = makeTable({ models, policies: { auto: { targets: ['first'], fallback: { targets: ['second'] } } } })
+    const ground = new Ground({ clock, dice: new Dice(1), table, tagOf: (requestId) => requestId })
+    const asked = async (...moves: readonly Move[]): Promise<void> => {
+      await ground.ask({ model: 'auto', stream: false, deadlineMs: undefined })
+      for (const move of moves) {
+        ground.open[0]?.move(move)
+        await quiet()
+        for (let waits = 0; ground.open.length === 0 && ground.connected.length > 0 && waits < 100; waits++) await clock.advance(20)
+      }
+    }
+    for (let round = 0; round < 24; round++) {
+      for (let healthy = 0; healthy < 3; healthy++) await asked('finish')
+      await asked('500', '500', ...(round % 2 === 0 ? ['500' as const] : []), 'finish')
+    }
+    assert.deepEqual([...new Set(ground.clients.map(({ status }) => status))], [200])
+    ground.close()
+  } finally {
+    mock.reset()
+  }
+})

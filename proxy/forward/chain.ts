@@ -65,6 +65,8 @@ export class Chain {
     this.#sent = sent
     this.#admission ??= reserved.admission
     const startMs = run.now()
+    // A fallback's too: its budget of retries is a share of all requests that reach it.
+    if (!this.#past.some(({ model }) => model === sent.model.entry.ref)) run.live.budget(sent.model.entry.ref).request(startMs)
     if (!run.answer.contentCommitted) this.#going = continuationFor(run, sent)
     this.#deadlineMs = Math.min(this.#deadlineMs, run.startMs + (sent.endpoint.backend.timeouts.totalMs ?? Number.POSITIVE_INFINITY))
     const about = { attempt: this.#attempts.length + 1, remainingMs: this.#deadlineMs - startMs, going: this.#going }

@@ -48,7 +48,6 @@ export async function tryOnce(
   const { endpoint, model } = sent
   const { live, facts, dialect } = run
   const startMs = run.now()
-  if (attempt === 1) live.budget(model.entry.ref).request(startMs)
   run.onSend(sent, attempt)
   const engine = live.endpoint(endpoint.id).engine ?? endpoint.backend.engine
   const part = going?.part(sent, engine)
