@@ -102,6 +102,14 @@ const inPlace = (outcome: Outcome): void => {
 
 const triedOnce = (outcome: Outcome): void => assert.equal(outcome.primary.length, 1, 'the silent target is tried once')
 
+const left = ({ primary }: Outcome): void => assert.notEqual(primary[0]?.goneAtMs, undefined, 'the silent target was left')
+
+/** Where the target declares that it goes on, it is given what the client has. */
+const givenTheText =
+  (words: number) =>
+  ({ fallback }: Outcome): void =>
+    assert.ok(fallback.at(-1)?.body.includes(`w${words - 1} `), 'the fallback was asked to begin anew')
+
 const gapMs = ({ primary: [first, second] }: Outcome): number => (second?.atMs ?? Number.POSITIVE_INFINITY) - (first?.atMs ?? 0)
 
 const usageCounted = async ({ got, proxy, speech }: Outcome): Promise<void> => {
@@ -164,6 +172,7 @@ export const SIXTEEN: Readonly<Record<string, Fault>> = {
     modes: ['stream'],
     timeouts: FIRST_TOKEN,
     primary: (mode) => [FULL ? [pause(120_000), ...healthy(mode)] : [HANG]],
+    conduct: left,
     advice: triedOnce,
   },
   'S06: silence, where a whole answer is asked for': {
@@ -172,6 +181,7 @@ export const SIXTEEN: Readonly<Record<string, Fault>> = {
     modes: ['whole'],
     ...(!FULL && { warmUp: 20 }),
     primary: (mode) => [FULL ? [pause(120_000), ...healthy(mode)] : [HANG]],
+    conduct: left,
     advice: triedOnce,
   },
   'S07: the head at once, the first token late': {
@@ -182,6 +192,7 @@ export const SIXTEEN: Readonly<Record<string, Fault>> = {
     primary: (mode) => [
       [streamHead(), ...mode.speech.events(WORDS).begin.map(chunk), ...(FULL ? [pause(20_000), ...healthy(mode).slice(1)] : [HANG])],
     ],
+    conduct: left,
     advice: ({ got }) => assert.ok(got.tookMs < 15_000, `done after ${got.tookMs} ms`),
   },
   'S07: the head at once, the whole body late': {
@@ -193,6 +204,7 @@ export const SIXTEEN: Readonly<Record<string, Fault>> = {
       const body = answerText(speech)
       return [[wholeHead(Buffer.byteLength(body), { 'content-type': speech.answerType ?? 'application/json' }), pause(20_000), send(body)]]
     },
+    conduct: left,
     advice: ({ got }) => assert.ok(got.tookMs < 15_000, `done after ${got.tookMs} ms`),
   },
   'S08: the stream dies after 40 of 60 words': {
@@ -203,6 +215,7 @@ export const SIXTEEN: Readonly<Record<string, Fault>> = {
     primary: (mode) => [cutStream(mode, 40, [CLOSE])],
     fallback: (mode) => [goesOn(mode, 40)],
     conduct: atMost(5),
+    advice: givenTheText(40),
   },
   'S08: the stream dies by a reset': {
     id: 'S08',
@@ -212,6 +225,7 @@ export const SIXTEEN: Readonly<Record<string, Fault>> = {
     primary: (mode) => [cutStream(mode, 40, [pause(20), RESET])],
     fallback: (mode) => [goesOn(mode, 40)],
     conduct: atMost(5),
+    advice: givenTheText(40),
   },
   'S08: the stream ends in order, but without a finish': {
     id: 'S08',
@@ -221,6 +235,7 @@ export const SIXTEEN: Readonly<Record<string, Fault>> = {
     primary: (mode) => [cutStream(mode, 40, [END])],
     fallback: (mode) => [goesOn(mode, 40)],
     conduct: atMost(5),
+    advice: givenTheText(40),
   },
   'S08: 60 % of the announced body': {
     id: 'S08',
@@ -240,8 +255,9 @@ export const SIXTEEN: Readonly<Record<string, Fault>> = {
     fallback: (mode) => [goesOn(mode, 20)],
     conduct: (outcome) => {
       atMost(5)(outcome)
-      assert.notEqual(outcome.primary[0]?.goneAtMs, undefined, 'the silent target was left')
+      left(outcome)
     },
+    advice: givenTheText(20),
   },
   'S09: the head, silence, then the end': {
     id: 'S09',
