@@ -8,6 +8,7 @@ import { ERRORS } from '../../../proxy/errors.ts'
 import { classifyAnswer } from '../../../proxy/forward/classify.ts'
 import { retryAfterMs } from '../../../proxy/forward/retry-after.ts'
 import { readWhole, type WholeAnswer } from '../../../proxy/forward/whole.ts'
+import { heardLimits } from '../../../proxy/limits/limit-headers.ts'
 import type { Dice } from '../../support/dice.ts'
 import type { Target } from '../target.ts'
 import { isObject, JSON_TOKENS, parsed } from './json.ts'
@@ -54,6 +55,9 @@ function errorsAreClassified(input: Buffer): void {
   const { status, headers, body } = split(input)
   const waitMs = retryAfterMs(headers, body, NOW_MS)
   assert.ok(waitMs === undefined || (waitMs >= 0 && waitMs <= WEEK_MS), `a wait of ${waitMs} ms`)
+  for (const { limit, remaining, resetMs } of heardLimits(headers, NOW_MS))
+    for (const value of [limit, remaining, resetMs])
+      assert.ok(value === undefined || (Number.isFinite(value) && value >= 0), `${value} heard`)
   const failure = classifyAnswer(status, headers, body, NOW_MS)
   assert.ok(failure.class in CLASSES && failure.code in ERRORS)
   assert.ok(failure.status === undefined || (failure.status >= 400 && failure.status < 500))

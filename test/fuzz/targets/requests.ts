@@ -2,12 +2,14 @@
 import assert from 'node:assert/strict'
 import { isUtf8 } from 'node:buffer'
 import { DIALECTS } from '../../../proxy/dialects/dialects.ts'
+import { boundaryOf, FormScanner } from '../../../proxy/dialects/form.ts'
 import { bytewise, scanObject } from '../../../proxy/dialects/json-scan.ts'
 import { bodyFor, readRequest } from '../../../proxy/dialects/request.ts'
 import { ERRORS } from '../../../proxy/errors.ts'
 import { ENGINES } from '../../../proxy/routing-table/v1.ts'
 import type { Dice } from '../../support/dice.ts'
 import type { Target } from '../target.ts'
+import { cutAnywhere } from './cut.ts'
 import { isObject, JSON_TOKENS, parsed } from './json.ts'
 
 const dialects = [...DIALECTS.values()]
@@ -65,6 +67,34 @@ function sameWhenScanned(input: Buffer, model: string, dialect: (typeof dialects
   else assert.equal(large.body.model, model)
 }
 
+interface Scanned {
+  readonly problem: string | undefined
+  readonly complete: boolean
+  readonly fields: readonly (readonly [string, string])[]
+}
+
+function scanned(boundary: string, chunks: readonly Buffer[], bytes: Buffer): Scanned {
+  const scanner = new FormScanner(boundary)
+  let problem: string | undefined
+  for (const chunk of chunks) {
+    problem = scanner.push(chunk)
+    if (problem !== undefined) break
+  }
+  for (const { value, valueStart, valueEnd } of scanner.fields.values()) assert.equal(bytes.toString('utf8', valueStart, valueEnd), value)
+  return { problem, complete: scanner.complete, fields: [...scanner.fields].map(([key, { value }]) => [key, value]) }
+}
+
+/** The first line says the content type; the rest is the form. It means the same in whatever chunks it comes. */
+function formsAreScanned(input: Buffer, dice: Dice): void {
+  const end = input.indexOf('\n')
+  const boundary = boundaryOf(input.toString('latin1', 0, Math.max(0, end)).trim())
+  assert.ok(boundary === undefined || (boundary.length > 0 && boundary.length <= 70))
+  const form = input.subarray(end + 1)
+  const whole = scanned(boundary ?? 'B', [form], form)
+  assert.deepEqual(scanned(boundary ?? 'B', cutAnywhere(form, dice), form), whole, 'another form when it comes in other chunks')
+  assert.ok(whole.problem === undefined || whole.problem.endsWith('.'))
+}
+
 const FIELDS = [
   '"model":"x",',
   '"stream":true,',
@@ -76,7 +106,28 @@ const FIELDS = [
   ',"model":"z"',
 ]
 
+const FORM = [
+  '--B',
+  '--B--',
+  '\r\n',
+  '\r\n\r\n',
+  '\n',
+  'Content-Disposition: form-data',
+  '; name="model"',
+  '; name="stream"',
+  '; filename="a"',
+  "; filename*=utf-8''a",
+  'Content-Transfer-Encoding: base64',
+  '"',
+  '\\',
+  ';',
+  '=',
+  'multipart/form-data; boundary=B',
+  '; charset=utf-8',
+]
+
 export const requests: readonly Target[] = [
   { name: 'scan', seeds: ['test/fuzz/corpus/request/*'], json: true, tokens: [...JSON_TOKENS, ...FIELDS], check: scansAsParsed },
   { name: 'request', json: true, tokens: [...JSON_TOKENS, ...FIELDS], check: readsAsParsed },
+  { name: 'form', tokens: FORM, check: formsAreScanned },
 ]

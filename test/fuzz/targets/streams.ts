@@ -1,8 +1,14 @@
 /** Event streams: wherever they are cut, the same events; and those that the WHATWG's rules find (HTML §9.2.6). */
 import assert from 'node:assert/strict'
+import { IncomingMessage, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
+import { DIALECTS } from '../../../proxy/dialects/dialects.ts'
+import { ClientAnswer } from '../../../proxy/forward/client-answer.ts'
+import { Relay } from '../../../proxy/forward/relay.ts'
 import { EventCutter, readEvent, type SseEvent } from '../../../proxy/forward/sse.ts'
 import type { Dice } from '../../support/dice.ts'
 import type { Target } from '../target.ts'
+import { cutAnywhere } from './cut.ts'
 import { JSON_TOKENS } from './json.ts'
 
 /** The bytes between two cuts are everything or nothing of an event. */
@@ -25,17 +31,6 @@ function eventsOf(chunks: readonly Buffer[]): { events: SseEvent[]; bytes: Buffe
   const last = cutter.flush()
   if (last !== undefined) take(last)
   return { events, bytes: Buffer.concat(out) }
-}
-
-function cutAnywhere(input: Buffer, dice: Dice): Buffer[] {
-  const chunks: Buffer[] = []
-  const longest = dice.pick([1, 2, 3, 20, 2000])
-  for (let at = 0; at < input.length; ) {
-    const size = 1 + dice.below(longest)
-    chunks.push(Buffer.from(input.subarray(at, at + size)))
-    at += size
-  }
-  return chunks
 }
 
 /** As the standard reads a stream, but for one thing: here an event that lacks its blank line at the end counts. */
@@ -70,6 +65,54 @@ function sameEvents(input: Buffer, dice: Dice): void {
   if (input.lastIndexOf(MARK) <= 0) assert.deepEqual(withData(whole.events), byTheStandard(input))
 }
 
+class KeptAnswer extends ClientAnswer {
+  readonly writes: Buffer[] = []
+
+  constructor() {
+    super(new ServerResponse(new IncomingMessage(new Socket())))
+  }
+
+  override write(bytes: Uint8Array): boolean {
+    this.writes.push(Buffer.from(bytes))
+    return true
+  }
+}
+
+interface Relayed {
+  readonly how: string
+  readonly finished: boolean
+  readonly malformed: number
+  readonly text: string
+}
+
+function relayed(chunks: readonly Buffer[], dialect: (typeof dialects)[number]): Relayed {
+  const answer = new KeptAnswer()
+  let heads = 0
+  const relay = new Relay({ dialect, answer, usageAsked: false, onCommit: () => void heads++ })
+  let how = 'on'
+  for (const chunk of chunks) {
+    how = relay.push(chunk).kind
+    if (how !== 'on' && how !== 'full') break
+  }
+  if (how === 'on') how = relay.close().kind
+  assert.equal(heads, answer.writes.length === 0 ? 0 : 1, 'a head, once, before the first byte')
+  return { how, finished: relay.finished, malformed: relay.malformed, text: Buffer.concat(answer.writes).toString('latin1') }
+}
+
+const dialects = [...DIALECTS.values()].filter(({ streams }) => streams)
+
+/** What a client gets of a stream does not depend on how it was cut, but for what stands behind its end. */
+function relaysAlike(input: Buffer, dice: Dice): void {
+  const dialect = dice.pick(dialects)
+  const whole = relayed([input], dialect)
+  const cut = relayed(cutAnywhere(input, dice), dialect)
+  if (input.includes('[DONE]') || input.toString('latin1').split(/\n\n|\r/).length > MOST_EVENTS) return
+  assert.deepEqual(cut, whole, 'another stream when cut elsewhere')
+}
+
+/** What is held back is bounded by chunks. */
+const MOST_EVENTS = 60
+
 const TOKENS = [
   'data: ',
   'data:',
@@ -96,4 +139,19 @@ const TOKENS = [
   ':',
 ]
 
-export const streams: readonly Target[] = [{ name: 'events', tokens: [...TOKENS, ...JSON_TOKENS], check: sameEvents }]
+const MEANINGS = [
+  '"finish_reason":"stop"',
+  '"choices":[]',
+  '"index":1',
+  '"delta":{}',
+  '"error":{"code":500}',
+  'event: error\n',
+  'event: message_stop\n',
+  '"type":"response.failed"',
+  '"usage":{"prompt_tokens":-1}',
+]
+
+export const streams: readonly Target[] = [
+  { name: 'events', tokens: [...TOKENS, ...JSON_TOKENS], check: sameEvents },
+  { name: 'relay', seeds: ['test/fuzz/corpus/events/*'], tokens: [...TOKENS, ...JSON_TOKENS, ...MEANINGS], check: relaysAlike },
+]

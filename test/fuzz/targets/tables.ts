@@ -1,6 +1,7 @@
 /** Tables, their entries, and the frames that carry them; durations and addresses in them. */
 import assert from 'node:assert/strict'
 import { isIP, isIPv6 } from 'node:net'
+import { parseDays } from '../../../operator/quota/days.ts'
 import { parseDurationMs } from '../../../operator/translate/duration.ts'
 import { parseDuration } from '../../../proxy/duration.ts'
 import { readIp, readNetwork, spaceOf } from '../../../proxy/routing-table/address-space.ts'
@@ -57,6 +58,13 @@ function durationsAreFinite(input: Buffer): void {
   if (ms !== undefined) assert.equal(counted, Math.min(ms, LONGEST_MS), 'proxy and operator read one duration in two ways')
 }
 
+/** What a leader reads of what the one before wrote. */
+function daysAreJudged(input: Buffer): void {
+  const days = parseDays(input.toString())
+  for (const { max, gone, by } of Object.values(days?.meters ?? {}))
+    for (const amount of [max, gone, ...Object.values(by).flat()]) assert.ok(Number.isFinite(amount) && amount >= 0)
+}
+
 /** node:net is the oracle; a zone makes an address of one host, and is none here. */
 function addressesAreRead(input: Buffer): void {
   const text = input.toString()
@@ -101,4 +109,5 @@ export const tables: readonly Target[] = [
     tokens: [':', '::', '.', 'ffff', '0', '255', '256', '127.0.0.1', '%eth0', '/8', 'g', '::ffff:', '00', '1', ' '],
     check: addressesAreRead,
   },
+  { name: 'days', json: true, tokens: [...JSON_TOKENS, '"meters":{', '"by":{', '"day":'], check: daysAreJudged },
 ]
