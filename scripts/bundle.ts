@@ -10,10 +10,17 @@ import { build } from 'esbuild'
 const ROOT = join(import.meta.dirname, '..')
 const PROGRAMS = { proxy: 'proxy/main.ts', cli: 'cli/main.ts' }
 
-/** Dependencies in CommonJS, and ajv's generated code, call `require`. */
-const BANNER = "import { createRequire as __cr } from 'node:module'; const require = __cr(import.meta.url);"
+/**
+ * Whether `proxy/main.ts` is what was started is known here. In the command line's file it would take itself for that, and run a second
+ * time; and the image's own start imports `proxy.mjs`.
+ */
+const DEFINED: Readonly<Record<keyof typeof PROGRAMS, Record<string, string>>> = {
+  proxy: { 'import.meta.main': 'true' },
+  cli: { 'import.meta.main': 'false' },
+}
 
-for (const [name, entry] of Object.entries(PROGRAMS)) {
+for (const name of ['proxy', 'cli'] as const) {
+  const entry = PROGRAMS[name]
   const outfile = join(ROOT, 'dist', `${name}.mjs`)
   if (!existsSync(join(ROOT, entry))) throw new Error(`${entry} is not there`)
   await build({
@@ -24,7 +31,7 @@ for (const [name, entry] of Object.entries(PROGRAMS)) {
     target: 'node26',
     format: 'esm',
     banner: { js: BANNER },
-
+    define: DEFINED[name],
     legalComments: 'linked',
     sourcemap: 'linked',
     logLevel: 'warning',
