@@ -84,15 +84,18 @@ export function endings({ kinds }: Plan, { stream, continues }: { stream: boolea
   let firsts: readonly Found[] = []
   let mayBeFree = true
   let begun = false
-  for (const [failed, kind] of kinds.slice(0, MOST_TRIES).entries()) {
+  let resets = 0
+  for (const [failed, kind] of kinds.entries()) {
+    if (failed - resets >= MOST_TRIES) break
     // By now the endpoints may be spent.
     if (failed > MOST_HIDDEN) for (const code of firsts) found.add(code)
     if (kind === 'ok' || kind === 'slow' || kind === 'big' || (kind === 'malformed' && stream)) return found.add(WHOLE)
     if (stream && (kind === 'cut' || kind === 'stall')) begun = true
     if (begun) firsts = [INTERRUPTED]
     else if (mayBeFree) firsts = [...firsts, CODES[kind]]
-    // A kept connection that is reset as the request comes is no failure: what comes next may be the first.
+    // A kept connection that is reset as the request comes is no failure: one more try, and what comes next may be the first.
     mayBeFree &&= kind === 'reset'
+    if (kind === 'reset') resets++
     // Of a long answer too much may have gone out for anybody to go on with it.
     if (begun && kinds.at(-1) === 'big') found.add(INTERRUPTED)
     if (kind === 'bad' || (begun && !continues)) return union(found, firsts)
