@@ -107,6 +107,15 @@ bench-quick: bundle ## a smoke run of the benchmark: one short round, writes not
 bench-control-plane: bundle ## how fast a change is at all proxies, what the operator takes; writes docs/benchmarks.md (four minutes, idle)
 	node test/bench/control-plane/run.ts --write
 
+.PHONY: bench-parts
+bench-parts: ## what limits, circuits, queues and continuations cost each request in our own code; writes docs/benchmarks.md (half a minute, idle)
+	node test/bench/parts.ts --write
+
+.PHONY: bench-continuation
+bench-continuation: ## how often broken streams are gone on with on real engines; writes docs/benchmarks.md (minutes)
+	node scripts/fetch-engine.ts
+	node test/bench/continuation.ts --write
+
 .PHONY: demo
 demo: ## llama-swap with a real engine and a real small model, and a request to try
 	node cli/demo.ts

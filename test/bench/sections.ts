@@ -1,13 +1,17 @@
-/** docs/benchmarks.md has four parts that four programs write. PURE. */
+/** docs/benchmarks.md has five parts that five programs write. PURE. */
 
 /** The headings at which parts begin; before the first of them stands the part of `make bench`. */
+const PARTS = '\n## What each part costs\n'
 const CONTROL_PLANE = '\n## Control plane\n'
 const SOAK = '\n## Soak\n'
 const CONTINUATION = '\n## Streams that break\n'
-const HEADINGS = [CONTROL_PLANE, SOAK, CONTINUATION]
+const HEADINGS = [PARTS, CONTROL_PLANE, SOAK, CONTINUATION]
 
 /** `text` as the first part, before what `document` has as its others. */
 export const withFirstPart = (document: string, text: string): string => joined(text, partsOf(document))
+
+/** `text` as the part of costs, behind the first one. */
+export const withParts = (document: string, text: string): string => withPart(document, PARTS, text)
 
 /** `text` as the part of the control plane, between what `document` has as its others. */
 export const withControlPlane = (document: string, text: string): string => withPart(document, CONTROL_PLANE, text)
