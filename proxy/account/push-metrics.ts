@@ -13,6 +13,8 @@ export interface PushReadings {
   readonly refused: number
   readonly fromDisk: boolean
   readonly lastKnownGood: { readonly savedAtMs: number | undefined; readonly corrupt: number; readonly failedWrites: number } | undefined
+  /** This proxy's shares of limits: proxies that share them, and how long nobody has given any. */
+  readonly quota?: { readonly fleet: number; readonly lostMs: number } | undefined
 }
 
 export type PushSources = () => PushReadings
@@ -36,6 +38,14 @@ const GAUGES: Readonly<Record<string, { readonly help: string; readonly value: (
   llama_swap_table_kept_entries: {
     help: 'Entries whose newest value was refused: their last good value, if there is one, stays in use.',
     value: ({ kept }) => kept,
+  },
+  llama_swap_quota_fleet: {
+    help: 'Proxies that share limits with this one, itself included, as the operator said last.',
+    value: ({ quota }) => quota?.fleet,
+  },
+  llama_swap_quota_lost_seconds: {
+    help: 'How long no operator has given shares of limits; 0 = one is there.',
+    value: ({ quota }) => seconds(quota?.lostMs),
   },
   llama_swap_last_known_good_saved_timestamp_seconds: {
     help: 'When this process wrote the last known good table to disk, in seconds since the epoch.',

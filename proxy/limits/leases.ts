@@ -61,9 +61,9 @@ export class Leases {
     this.#onUrgent = listener
   }
 
-  /** The state for metrics: milliseconds without an operator; undefined = there is one. */
-  lostMs(nowMs: number): number | undefined {
-    return this.#hasOperator ? undefined : nowMs - this.#lostAtMs
+  /** For metrics. `fleet`: proxies that may hold shares, as the operator said last; `lostMs`: how long it has been away, 0 = it is there. */
+  readings(nowMs: number): { readonly fleet: number; readonly lostMs: number } {
+    return { fleet: this.#fleet, lostMs: this.#hasOperator ? 0 : nowMs - this.#lostAtMs }
   }
 
   /** A new stream, to an operator that has heard nothing yet: what was kept meanwhile is what there is. */

@@ -36,6 +36,7 @@ interface SharedLimits extends QuotaLink {
   onUrgent(listener: () => void): void
   /** Once a second. */
   tick(nowMs: number): void
+  readings(nowMs: number): { readonly fleet: number; readonly lostMs: number }
 }
 
 const QUOTA_TICK_MS = 1_000
@@ -120,6 +121,7 @@ export class Push {
       refused,
       fromDisk,
       lastKnownGood: this.#lastKnownGood?.state,
+      quota: this.#options.quota?.readings(steadyNow()),
     }
   }
 
