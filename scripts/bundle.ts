@@ -19,6 +19,9 @@ const DEFINED: Readonly<Record<keyof typeof PROGRAMS, Record<string, string>>> =
   cli: { 'import.meta.main': 'false' },
 }
 
+/** Dependencies in CommonJS, and ajv's generated code, call `require`. */
+const BANNER = "import { createRequire as __cr } from 'node:module'; const require = __cr(import.meta.url);"
+
 for (const name of ['proxy', 'cli'] as const) {
   const entry = PROGRAMS[name]
   const outfile = join(ROOT, 'dist', `${name}.mjs`)
