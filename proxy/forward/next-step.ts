@@ -33,7 +33,10 @@ export async function nextStep(run: Run, standing: Standing): Promise<Step> {
   const tryTurn = (): Turn => {
     if (standing.past.length === 0) run.table = run.newestTable()
     const again = decideAndReserve(run, standing, true)
-    if (again.kind === 'hold') return { kind: 'waits', wakeAtMs: again.wakeAtMs }
+    if (again.kind === 'hold') {
+      if (again.refusal.shortage !== undefined) run.live.limits.lacks(again.refusal.shortage)
+      return { kind: 'waits', wakeAtMs: again.wakeAtMs }
+    }
     settled = again
     return { kind: 'over' }
   }

@@ -119,7 +119,12 @@ export class Limits implements LimitsView {
   /** A request was turned away or made to wait for want of this: counted, and its need stands in `wanted`. Once a request and limit. */
   missed(shortage: Shortage): void {
     this.#accountAt(shortage.key)?.missed(shortage)
-    this.#onShort(shortage.key, shortage.needed)
+    this.lacks(shortage)
+  }
+
+  /** A request that has been counted as missed still waits for want of this. */
+  lacks({ key, needed }: Shortage): void {
+    this.#onShort(key, needed)
   }
 
   /** The one who is told of each limit that had no room for a request, and of what that needs. Must not throw. */
