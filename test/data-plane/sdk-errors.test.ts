@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import Anthropic, { APIError as AnthropicError } from '@anthropic-ai/sdk'
 import OpenAI, { APIError } from 'openai'
 import { CLOSE, chunk, error, streamHead, whole } from '../support/model-server/answers.ts'
 import { type ModelServer, type ScriptedBackend, startModelServer } from '../support/model-server/model-server.ts'
@@ -65,7 +66,7 @@ const LIMITED: Answer = error(429, 'rate_limit_exceeded', 'slowly', { 'retry-aft
 before(async () => {
   server = startModelServer()
   for (const [name, { answer }] of Object.entries(FAULTS))
-    for (const sdk of ['js', 'openai', 'anthropic']) backends.set(`${sdk}-${name}`, await server.open(answer))
+    for (const sdk of ['js', 'anthropic-js', 'openai', 'anthropic']) backends.set(`${sdk}-${name}`, await server.open(answer))
   limited = await server.open(LIMITED)
   cut = { openai: await server.open(cutOff(CHAT_EVENTS)), anthropic: await server.open(cutOff(MESSAGE_EVENTS)) }
   const models = Object.fromEntries([
@@ -136,6 +137,32 @@ describe('openai in JavaScript', () => {
 
 /** Too short for the proxy to wait itself. */
 const SHORT = { 'x-llama-swap-timeout': '1s' }
+
+describe('anthropic in JavaScript', () => {
+  const client = (maxRetries = 2): Anthropic => new Anthropic({ baseURL: proxy.url, apiKey: 'none', maxRetries })
+  const question = (model: string) => ({ model, max_tokens: 9, messages })
+
+  for (const [name, { raises, status, tries, code }] of Object.entries(FAULTS)) {
+    test(name, async () => {
+      const raised = await client()
+        .messages.create(question(`anthropic-js-${name}`))
+        .catch((thrown: unknown) => thrown)
+      assert.ok(raised instanceof AnthropicError, String(raised))
+      assert.deepEqual([raised.constructor.name, raised.status], [raises, status])
+      assert.equal(typeof raised.requestID, 'string')
+      assert.match(JSON.stringify(raised.error), new RegExp(`"error_code":"${code}"`))
+      assert.equal(await hits(`anthropic-js-${name}`), tries)
+    })
+  }
+
+  test('a limit: the SDK waits as long as it is told, and is answered', async () => {
+    await limited.script(LIMITED, whole({ ...MESSAGE, content: [{ type: 'text', text: 'well' }], stop_reason: 'end_turn' }))
+    const startMs = Date.now()
+    const answer = await client(1).messages.create(question('limited'), { headers: SHORT })
+    assert.deepEqual(answer.content[0], { type: 'text', text: 'well' })
+    assert.ok(Date.now() - startMs >= 1400, `after ${Date.now() - startMs} ms`)
+  })
+})
 
 describe('openai and anthropic in Python', () => {
   let outcomes: ReadonlyMap<string, PythonOutcome>
