@@ -111,6 +111,7 @@ export const chat: Dialect = {
   },
   readEvent: (data) => readChoices(data, (choice) => isJson(choice['delta']) && isContent(choice['delta'])),
   readUsage: (answer) => chatUsage(answer['usage']),
+  answerList: 'choices',
   errorEvent: (error) => `data: ${errorEnvelope(error)}\n\n`,
   continuing: chatContinuing,
 }

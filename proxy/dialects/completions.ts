@@ -35,6 +35,7 @@ export const completions: Dialect = {
   readRequest: ({ prompt }) => ({ needs: ['completions'], promptCharacters: textLength(prompt) }),
   readEvent: (data) => readChoices(data, ({ text }) => typeof text === 'string' && text.length > 0),
   readUsage: (answer) => chatUsage(answer['usage']),
+  answerList: 'choices',
   errorEvent: (error) => `data: ${errorEnvelope(error)}\n\n`,
   continuing: completionsContinuing,
 }

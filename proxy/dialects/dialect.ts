@@ -66,6 +66,8 @@ export interface Dialect {
   /** `event` is the event's name, '' if it has none. */
   readEvent(data: Json, event: string): EventMeaning
   readUsage(answer: Json): Usage | undefined
+  /** A whole answer has this list, and something in it. */
+  readonly answerList?: string
   /** Whether an answer of this content type passes as it comes; absent = an answer is a JSON object, held until it is whole. */
   passes?(contentType: string): boolean
   /** The error as one SSE event, with its closing blank line. */

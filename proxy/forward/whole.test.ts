@@ -36,6 +36,8 @@ const CASES: Readonly<Record<string, [unknown, WholeAnswer, Dialect?]>> = {
     { kind: 'error', error: { object: 'error', message: 'no such thing', type: 'BadRequestError', code: 400 } },
   ],
   'an error beside an answer is part of it': [{ choices: CHOICES, error: ERROR }, NO_USAGE],
+  'an object without choices': [{ object: 'chat.completion', usage: { prompt_tokens: 3, completion_tokens: 0 } }, NONE],
+  'an answer of no choices': [{ choices: [] }, NONE],
   text: ['Internal Server Error', NONE],
   nothing: ['', NONE],
   HTML: ['<html></html>', NONE],

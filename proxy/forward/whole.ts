@@ -12,8 +12,12 @@ export function readWhole(body: Buffer, dialect: Dialect): WholeAnswer {
   const top = body.length <= MAX_PARSED_BYTES ? parse(body) : scan(body)
   if (!isJson(top)) return { kind: 'not an answer' }
   const error = top['choices'] === undefined && top['output'] === undefined ? errorOf(top) : undefined
-  return error === undefined ? { kind: 'answer', usage: dialect.readUsage(top) } : { kind: 'error', error }
+  if (error !== undefined) return { kind: 'error', error }
+  const isEmpty = dialect.answerList !== undefined && hasNothing(top[dialect.answerList])
+  return isEmpty ? { kind: 'not an answer' } : { kind: 'answer', usage: dialect.readUsage(top) }
 }
+
+const hasNothing = (list: unknown): boolean => list === undefined || list === null || (Array.isArray(list) && list.length === 0)
 
 /** OpenAI's object, TGI's and Ollama's line of text, or the flat object of older vLLM and SGLang. */
 function errorOf(top: Json): Json | undefined {
@@ -32,6 +36,8 @@ function parse(body: Buffer): unknown {
 }
 
 const READ = ['error', 'error_type', 'object', 'message', 'type', 'code', 'usage']
+/** What is longer than this has something in it. */
+const MAX_EMPTY_BYTES = 16
 const PRESENT = ['choices', 'output']
 
 function scan(body: Buffer): Json | undefined {
@@ -39,7 +45,8 @@ function scan(body: Buffer): Json | undefined {
   if (fields === undefined) return undefined
   const values = fields.flatMap(({ key, valueStart, valueEnd }): [string, unknown][] => {
     if (READ.includes(key)) return [[key, parse(body.subarray(valueStart, valueEnd))]]
-    return PRESENT.includes(key) ? [[key, true]] : []
+    if (!PRESENT.includes(key)) return []
+    return [[key, valueEnd - valueStart > MAX_EMPTY_BYTES || parse(body.subarray(valueStart, valueEnd))]]
   })
   return Object.fromEntries(values)
 }

@@ -88,6 +88,12 @@ export const CONTENTS: Readonly<Record<string, FaultCase>> = {
     primary: () => [stream([NO_CHOICES, ABSENT_CHOICES, 'data: [DONE]\n\n'])],
     check: rescuedAfter(2),
   },
+  'a whole answer without choices: the fallback answers': {
+    modes: ['whole'],
+    routes: hasChoices,
+    primary: () => [whole({ id: 'chatcmpl-1', usage: { prompt_tokens: 7 } }), whole({ choices: [] })],
+    check: rescuedAfter(2),
+  },
   'a whole stream in one write': {
     modes: ['stream'],
     primary: ({ speech }) => [stream([streamOf(speech, WORDS).join('')])],
