@@ -13,8 +13,10 @@ import { createLogger, type Logger } from '../proxy/account/log.ts'
 import { helpLines, type ProxyConfig, proxyConfig, readFlags, STANDALONE_FLAGS, UsageError } from '../proxy/config.ts'
 import { DataPlane } from '../proxy/data-plane.ts'
 import { runUntilSignal } from '../proxy/process.ts'
+import { steadyNow } from '../proxy/receive/push-session.ts'
 import type { AuthMode } from '../proxy/serve/authenticate.ts'
 import { VERSION } from '../proxy/version.ts'
+import { DayFile, defaultStateFile } from './day-file.ts'
 import { discoverEngines, ENGINE_PORTS, type LlamaModelManifest, toLlamaModels } from './discover.ts'
 import { type SimulatedEngines, startSimulatedEngines } from './simulated.ts'
 
@@ -37,7 +39,7 @@ export async function runStandalone(argv: readonly string[], env: Env): Promise<
   if (rest.length > 0) throw new UsageError(`"${rest[0]}" is no flag of standalone. Use --help to see the flags.`)
   const config = proxyConfig(values)
   const logger = createLogger({ write: (line) => process.stdout.write(line), level: config.logLevel, now: Date.now })
-  const standalone = new Standalone({ config, logger, env, path: values.get('config') })
+  const standalone = new Standalone({ config, logger, env, path: values.get('config'), stateFile: values.get('state-file') })
   return runUntilSignal({ start: () => standalone.start(), close: () => standalone.close(), logger })
 }
 
@@ -46,6 +48,7 @@ interface Options {
   readonly logger: Logger
   readonly env: Env
   readonly path: string | undefined
+  readonly stateFile: string | undefined
 }
 
 class Standalone {
@@ -53,6 +56,7 @@ class Standalone {
   #source: FolderSource | undefined
   #proxy: DataPlane | undefined
   #simulated: SimulatedEngines | undefined
+  #days: DayFile | undefined
   #seq = 0
   #state: Readonly<Record<string, unknown>> = {}
   #before: ReadonlySet<string> = new Set()
@@ -71,6 +75,7 @@ class Standalone {
       this.#source = new FolderSource({ path, env, settings: STANDALONE_SETTINGS, onSnapshot, onError })
       await this.#source.start()
     }
+    await this.#keepDays()
     const ports = await this.#proxy?.start().catch(async (error: unknown) => {
       await this.#simulated?.close()
       throw error
@@ -82,7 +87,16 @@ class Standalone {
   async close(): Promise<void> {
     this.#source?.close()
     await this.#proxy?.close()
+    await this.#days?.close()
     await this.#simulated?.close()
+  }
+
+  async #keepDays(): Promise<void> {
+    const { path = '', stateFile, env, logger } = this.#options
+    if (this.#proxy === undefined) return
+    const { limits } = this.#proxy
+    this.#days = new DayFile({ path: stateFile ?? defaultStateFile(env, path), limits, logger, now: steadyNow })
+    await this.#days.start()
   }
 
   /** No --config: what runs on this host, else two engines of our own. */

@@ -40,6 +40,7 @@ const SERVING = [
 
 export const STANDALONE_FLAGS: readonly Flag[] = [
   flag('config', 'FILE|DIR', '', 'resources or the flat file, as YAML; absent = look for engines on this host'),
+  flag('state-file', 'FILE', '', 'what was used of limits a day; absent = one for this --config under $XDG_STATE_HOME or ~/.local/state'),
   flag('host', 'ADDRESS', '127.0.0.1', 'address to listen on'),
   ...SERVING,
 ]
