@@ -77,6 +77,7 @@ test('status --namespace asks for one namespace, and --json prints values', asyn
     leader: 'op-0, epoch 1',
     proxies: '1 gateway, 0 sidecars',
     objects: [],
+    leftOut: [],
     problems: [],
   })
 })

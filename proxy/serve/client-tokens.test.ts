@@ -71,7 +71,7 @@ for (const [name, [got, expected]] of Object.entries(CASES))
 
 test('a verified token is looked up until it expires, and no longer than its issuer’s keys stay', () => {
   const issuer = issuerOf(ES)
-  const token = makeToken(ES, { expiresAt: SECONDS + 10 })
+  const token = makeToken(ES, { expiresAt: SECONDS + 10, claims: { iat: SECONDS, nbf: SECONDS } })
   assert.equal(whose(token, [issuer]), 'team-a team-a/app')
   assert.equal(whose(token, [issuer], NOW_MS + 5_000), 'team-a team-a/app')
   assert.match(whose(token, [issuer], NOW_MS + 11_000), /has expired/)
