@@ -30,7 +30,7 @@ const ANSWER_AFTER_MS = 5
 /** Gives proxies their shares of limits, while this operator leads. Owner: Sessions; `close()` once. */
 export class QuotaDesk {
   readonly #options: QuotaDeskOptions
-  /** By instance: those that are here. */
+  /** By process: those that are here. */
   readonly #clients = new Map<string, QuotaClient>()
   readonly #ticker: NodeJS.Timeout
   #answering: NodeJS.Timeout | undefined
@@ -46,7 +46,7 @@ export class QuotaDesk {
     if (this.#book !== undefined) return
     const nowMs = this.#options.now()
     this.#book = new QuotaBook(nowMs, first)
-    for (const { instance, proxy } of this.#clients.values()) this.#book.joined(instance, proxy, nowMs)
+    for (const [id, { proxy }] of this.#clients) this.#book.joined(id, proxy, nowMs)
   }
 
   restore(saved: SavedDays | undefined): void {
@@ -70,27 +70,27 @@ export class QuotaDesk {
   }
 
   joined(client: QuotaClient): void {
-    this.#clients.set(client.instance, client)
-    this.#book?.joined(client.instance, client.proxy, this.#options.now())
+    this.#clients.set(idOf(client), client)
+    this.#book?.joined(idOf(client), client.proxy, this.#options.now())
   }
 
   left(client: QuotaClient): void {
-    if (this.#clients.get(client.instance) !== client) return
-    this.#clients.delete(client.instance)
-    this.#book?.left(client.instance, this.#options.now(), false)
+    if (this.#clients.get(idOf(client)) !== client) return
+    this.#clients.delete(idOf(client))
+    this.#book?.left(idOf(client), this.#options.now(), false)
     this.#options.onGone()
   }
 
   told(client: QuotaClient, report: QuotaReport): void {
-    if (this.#clients.get(client.instance) !== client) return
-    this.#book?.told(client.instance, report)
+    if (this.#clients.get(idOf(client)) !== client) return
+    this.#book?.told(idOf(client), report)
     if (report.stops === true) this.#stops(client)
     else if (report.meters.some(({ need }) => need > 0)) this.#answerSoon()
   }
 
-  #stops({ instance }: QuotaClient): void {
-    this.#clients.delete(instance)
-    this.#book?.left(instance, this.#options.now(), true)
+  #stops(client: QuotaClient): void {
+    this.#clients.delete(idOf(client))
+    this.#book?.left(idOf(client), this.#options.now(), true)
     this.#options.onGone()
   }
 
@@ -106,15 +106,18 @@ export class QuotaDesk {
   #answer(): void {
     clearTimeout(this.#answering)
     this.#answering = undefined
-    for (const [instance, orders] of this.#book?.orders(this.#options.now()) ?? []) this.#order(instance, orders)
+    for (const [id, orders] of this.#book?.orders(this.#options.now()) ?? []) this.#order(id, orders)
   }
 
   /** The last of several frames brings the number: it answers for all. */
-  #order(instance: string, { number, fleet, caps }: Orders): void {
+  #order(id: string, { number, fleet, caps }: Orders): void {
     for (let at = 0; at === 0 || at < caps.length; at += METERS_PER_FRAME) {
       const end = at + METERS_PER_FRAME
       const frame = { type: 'quota' as const, number: end >= caps.length ? number : number - 1, fleet, caps: caps.slice(at, end) }
-      this.#clients.get(instance)?.order(frame)
+      this.#clients.get(id)?.order(frame)
     }
   }
 }
+
+/** Nobody speaks for another proxy's process, whatever instance it names. */
+const idOf = ({ proxy, instance }: QuotaClient): string => `${proxy} ${instance}`
