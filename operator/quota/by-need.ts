@@ -1,7 +1,7 @@
 import { demandOf, EPSILON, type Holder, isBlocked, type NewCaps, type Pot, sum } from './pot.ts'
 
 /** Below so many usual requests for each proxy nothing is handed out in advance. */
-export const SCARCE_REQUESTS = 10
+const SCARCE_REQUESTS = 10
 /** Of a day: a busy proxy has room for so many minutes, should it lose its operator. */
 const MINUTES_AHEAD = 10
 /** Of what is left, divided by proxies: what a busy and what an idle one have in advance. */

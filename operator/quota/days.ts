@@ -14,7 +14,7 @@ export interface SavedMeter {
   readonly by: Readonly<Record<string, readonly [used: number, held: number]>>
 }
 
-export const DAY_MS = 86_400_000
+const DAY_MS = 86_400_000
 export const dayOf = (wallMs: number): number => Math.floor(wallMs / DAY_MS)
 
 /** Undefined: it is not what a leader writes. */

@@ -4,7 +4,7 @@
  */
 
 /** A share is kept whole for so long, then halved after each further one. */
-export const HALVING_MS = 60_000
+const HALVING_MS = 60_000
 /** The last part of 1/64 is never given up: all of these together are less than 2 % of a limit. */
 const LEAST_PART = 1 / 64
 
