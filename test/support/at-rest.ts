@@ -1,6 +1,6 @@
 /**
  * Whether a proxy is at rest: nothing in flight, nothing held, nothing reserved, nobody queued, no connection that the other side has ended
- * and it has not. In: its ports and process id. Out: what is not at rest, in words; [] = it is.
+ * and it has not; and whether anything has ended for a reason that has no word. In: its ports and process id. Out: what is not at rest, in words; [] = it is.
  */
 import { readdir, readFile, readlink } from 'node:fs/promises'
 import { eventually } from './eventually.ts'
@@ -13,6 +13,9 @@ export interface Watched {
 
 /** Gauges that must be back at 0 once every request has been settled. */
 const ZERO = /^llama_swap_(?:endpoint_in_flight|held_bytes|queue_requests|queue_bytes|limit_bookings_open)(?:\{[^}]*\})? (\S+)$/
+
+/** Every end has its word in the vocabulary of docs/errors.md. */
+const NAMELESS = /^llama_swap_[a-z_]+\{[^}]*="proxy_other"[^}]*\} [1-9]/
 
 const REST_WITHIN_MS = 10_000
 
@@ -38,7 +41,7 @@ async function busyEndpoints({ adminUrl }: Watched): Promise<string[]> {
 async function gauges({ metricsUrl }: Watched): Promise<string[]> {
   const lines = (await textOf(`${metricsUrl}/metrics`)).split('\n')
   if (!lines.some((line) => line.startsWith('llama_swap_held_bytes '))) return [`no metrics: ${lines.slice(0, 5).join(' ')}`]
-  return lines.filter((line) => Number(ZERO.exec(line)?.[1] ?? 0) !== 0)
+  return lines.filter((line) => Number(ZERO.exec(line)?.[1] ?? 0) !== 0 || NAMELESS.test(line))
 }
 
 /** Connections in CLOSE_WAIT: Linux only, elsewhere none are known. */
