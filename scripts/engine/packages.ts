@@ -55,9 +55,7 @@ const OTHERWISE =
 export async function unpackPackages(wanted: Wanted, say: (line: string) => void): Promise<Unpacked> {
   const { suite, packages, folder, workDir, otherwise } = wanted
   try {
-    const mirror = debianMirror(await aptSources())
-    if (mirror === undefined) throw new Error('No Debian mirror in /etc/apt (sources.list, sources.list.d).')
-    const apt = await aptOptions(workDir, mirror, suite)
+    const apt = await privateApt(workDir, [suite])
     say(`package list of ${suite}, from the mirror in this machine's apt sources`)
     await run('apt-get', [...apt, '-qq', 'update'])
     say(`${packages.length} packages`)
@@ -80,12 +78,15 @@ async function aptSources(): Promise<SourceFile[]> {
   return Promise.all(found.map(async (name) => ({ name, text: await readFile(name, 'utf8') })))
 }
 
-/** A private apt: own lists, own cache, an empty status file. The machine's proxy settings stay in force. */
-async function aptOptions(workDir: string, mirror: Mirror, suite: string): Promise<string[]> {
+/**
+ * Options that make apt a private one: own lists, own cache, an empty status file, all in `workDir`. The machine's proxy settings stay in
+ * force. A suite "…-security" comes from the security archive beside the mirror. `architectures`: absent = this machine's.
+ */
+export async function privateApt(workDir: string, suites: readonly string[], architectures: readonly string[] = []): Promise<string[]> {
+  const mirror = debianMirror(await aptSources())
+  if (mirror === undefined) throw new Error('No Debian mirror in /etc/apt (sources.list, sources.list.d).')
   for (const folder of ['lists/partial', 'cache/archives/partial', 'debs', 'tree']) await mkdir(join(workDir, folder), { recursive: true })
-  const keyring = mirror.signedBy ?? KEYRINGS.find((path) => existsSync(path))
-  const signed = keyring === undefined ? '' : `[signed-by=${keyring}] `
-  await writeFile(join(workDir, 'sources.list'), `deb ${signed}${mirror.uri} ${suite} main\n`)
+  await writeFile(join(workDir, 'sources.list'), suites.map((suite) => sourceLine(mirror, suite)).join(''))
   await writeFile(join(workDir, 'status'), '')
   const settings = [
     `Dir::Etc::sourcelist=${join(workDir, 'sources.list')}`,
@@ -95,9 +96,17 @@ async function aptOptions(workDir: string, mirror: Mirror, suite: string): Promi
     `Dir::State::status=${join(workDir, 'status')}`,
     'Acquire::Languages=none',
     'Acquire::Retries=3',
+    ...architectures.map((architecture) => `APT::Architectures::=${architecture}`),
     ...(process.getuid?.() === 0 ? ['APT::Sandbox::User=root'] : []),
   ]
   return settings.flatMap((setting) => ['-o', setting])
+}
+
+function sourceLine({ uri, signedBy }: Mirror, suite: string): string {
+  const keyring = signedBy ?? KEYRINGS.find((path) => existsSync(path))
+  const signed = keyring === undefined ? '' : `[signed-by=${keyring}] `
+  const archive = suite.endsWith('-security') ? `${uri.replace(/\/+$/, '')}-security` : uri
+  return `deb ${signed}${archive} ${suite} main\n`
 }
 
 async function unpackAll(folder: string, tree: string, say: (line: string) => void): Promise<Record<string, string>> {
