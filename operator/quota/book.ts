@@ -48,10 +48,13 @@ interface Proxy {
 
 /** Proxies of the leader before have so long to come back, before anything of a day that nobody is known to hold is free. */
 const RETURN_WITHIN_MS = 10_000
-/** A leader may know of a loss so much earlier than the proxy: the silence that it takes to notice, and what is under way. */
-const EARLIER_MS = 12_000
 /** A slot more than a minute. */
 const MINUTE_MS = 60_250
+/**
+ * A leader may know of a loss so much earlier than the proxy: the silence that it takes to notice, and what is under way. And what was used
+ * of a larger share is in the proxy's window for a minute more.
+ */
+const LONGER_MS = 12_000 + MINUTE_MS
 const MAX_METERS = 50_000
 const MAX_PROXIES = 10_000
 
@@ -170,7 +173,7 @@ export class QuotaBook {
       const goneMs = nowMs - proxy.goneAtMs
       if (!proxy.ended && goneMs > RETURN_WITHIN_MS && proxy.name !== '' && isOver(proxy.name))
         this.#put(instance, { ...proxy, ended: true })
-      if (proxy.ended ? goneMs > MINUTE_MS : goneMs > KEPT_FOR_MS + EARLIER_MS) this.#bury(instance, proxy.ended)
+      if (proxy.ended ? goneMs > MINUTE_MS : goneMs > KEPT_FOR_MS + LONGER_MS) this.#bury(instance, proxy.ended)
     }
     if (this.#isWatchful(nowMs)) for (const key of this.#meters.keys()) this.#dirty.add(key)
   }
@@ -211,7 +214,7 @@ export class QuotaBook {
   }
 
   #missing(nowMs: number): number {
-    return nowMs - this.#startMs >= KEPT_FOR_MS + EARLIER_MS ? 0 : Math.max(0, this.#expected - this.#came.size)
+    return nowMs - this.#startMs >= KEPT_FOR_MS + LONGER_MS ? 0 : Math.max(0, this.#expected - this.#came.size)
   }
 
   /** By instance: what is new for it. Looks only at limits of which there is news. */
@@ -264,12 +267,11 @@ export class QuotaBook {
     return Math.min(meter.max, reserved + this.#keptForUnknown(key, meter, nowMs))
   }
 
-  #keptFor(instance: string, { held, used }: Held, window: 'minute' | 'day', nowMs: number): number {
+  #keptFor(instance: string, { held }: Held, window: 'minute' | 'day', nowMs: number): number {
     const { goneAtMs, ended } = this.#proxies.get(instance) ?? UNSEEN
     if (goneAtMs === undefined || window === 'day') return held
     if (ended) return nowMs - goneAtMs > MINUTE_MS ? 0 : held
-    const part = held * keptPart(nowMs - goneAtMs - EARLIER_MS)
-    return nowMs - goneAtMs > MINUTE_MS ? part : Math.max(part, used)
+    return held * keptPart(nowMs - goneAtMs - LONGER_MS)
   }
 
   #keptForUnknown(key: string, meter: MeterBook, nowMs: number): number {
@@ -278,13 +280,13 @@ export class QuotaBook {
     const sinceMs = nowMs - this.#startMs
     if (meter.window === 'day' ? sinceMs >= RETURN_WITHIN_MS : this.#expected === 0 && sinceMs >= MINUTE_MS) return 0
     const known = meter.window === 'day' ? meter.heldBy(() => true) + meter.gone : (this.#brought.get(key) ?? 0)
-    return Math.max(0, meter.max - known) * keptPart(sinceMs - EARLIER_MS)
+    return Math.max(0, meter.max - known) * keptPart(sinceMs - LONGER_MS)
   }
 
   /** Proxies that may hold something. */
   #fleet(nowMs: number): number {
     const counts = ({ name, goneAtMs }: Proxy): boolean =>
-      name !== '' && (goneAtMs === undefined || nowMs - goneAtMs <= KEPT_FOR_MS + EARLIER_MS)
+      name !== '' && (goneAtMs === undefined || nowMs - goneAtMs <= KEPT_FOR_MS + LONGER_MS)
     return [...this.#proxies.values()].filter(counts).length + this.#missing(nowMs)
   }
 
