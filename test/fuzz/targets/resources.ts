@@ -8,7 +8,7 @@ import { JSON_TOKENS, parsed } from './json.ts'
 /** Every problem names a line of the file, and says something. */
 function filesAreRead(input: Buffer): void {
   const text = input.toString()
-  const lines = text.split('\n').length
+  const lines = text.split(/\r\n|\n|\r/).length
   const { documents, problems } = loadDocuments('x.yaml', text)
   for (const { file, line, message } of problems) {
     assert.ok(file === 'x.yaml' && message !== '')
