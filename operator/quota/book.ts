@@ -283,11 +283,16 @@ export class QuotaBook {
     return Math.max(0, meter.max - known) * keptPart(sinceMs - LONGER_MS)
   }
 
-  /** Proxies that may hold something. */
+  /** Proxies that may hold something; 0 = who was here before is not known yet, and whoever has come meanwhile does not stand for them. */
   #fleet(nowMs: number): number {
-    const counts = ({ name, goneAtMs }: Proxy): boolean =>
-      name !== '' && (goneAtMs === undefined || nowMs - goneAtMs <= KEPT_FOR_MS + LONGER_MS)
+    if (this.#knowsNobody(nowMs)) return 0
+    const counts = ({ name, goneAtMs = nowMs, ended }: Proxy): boolean =>
+      name !== '' && nowMs - goneAtMs <= (ended ? MINUTE_MS : KEPT_FOR_MS + LONGER_MS)
     return [...this.#proxies.values()].filter(counts).length + this.#missing(nowMs)
+  }
+
+  #knowsNobody(nowMs: number): boolean {
+    return this.#waits && this.#expected === 0 && nowMs - this.#startMs < MINUTE_MS
   }
 
   /** Of limits a day, for the next leader. */
