@@ -176,7 +176,7 @@ describe('/v1/messages', () => {
   })
 
   test('chat of the same model goes to the backend that speaks it', async () => {
-    answers = [says({ choices: [] })]
+    answers = [says({ choices: [{ index: 0, message: { role: 'assistant', content: 'well' }, finish_reason: 'stop' }] })]
     await post('/v1/chat/completions', { model: 'both', messages: [] })
     assert.equal(onlyHeard().port, portOf(0))
   })
