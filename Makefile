@@ -28,6 +28,7 @@ static: ## format, lint, types, dead code, generated files
 	tsc --noEmit
 	knip --no-progress
 	node scripts/generate.ts --check
+	node scripts/charts.ts --check
 
 .PHONY: format
 format: ## write what the formatter and the safe fixes of the linter would
@@ -57,6 +58,15 @@ control-plane: ## leave a control plane running, and say how kubectl gets there
 .PHONY: test-crds
 test-crds: ## the resource definitions against what they must take and refuse
 	node --test $(STRICT) test/crds.test.ts
+
+.PHONY: charts
+charts: ## archives of the charts and crds.yaml in dist/; in charts/ the copies of crds/ and the tables of values
+	node scripts/charts.ts --package
+
+.PHONY: test-charts
+test-charts: ## the charts with helm 3 and helm 4: lint, golden cases, rights, alerts; GOLDEN=write rewrites the cases (Linux, Debian)
+	node scripts/fetch-tools.ts
+	node --test $(STRICT) 'test/charts/*.test.ts'
 
 .PHONY: golden
 golden: ## rewrite the expected results of golden cases; read the diff like code

@@ -7,6 +7,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { globSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fetchChartCrds } from '../../../scripts/fetch-chart-crds.ts'
 import { fetchKubeTools } from '../../../scripts/fetch-kube-tools.ts'
 import { ROOT } from '../program.ts'
 import { clusterProgram } from './build.ts'
@@ -25,7 +26,9 @@ const FILES_AT_A_TIME = 2
 
 /** What comes from outside is fetched first: from inside nothing is reachable. */
 async function enterNetwork(): Promise<number> {
-  await fetchKubeTools((line) => console.log(`run-suite: ${line}`))
+  const say = (line: string): void => console.log(`run-suite: ${line}`)
+  await fetchKubeTools(say)
+  await fetchChartCrds(say)
   await clusterProgram()
   const asRoot = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user']
   const args = [...asRoot, '--net', '--', process.execPath, ...process.argv.slice(1)]
