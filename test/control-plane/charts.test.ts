@@ -134,6 +134,7 @@ test('dist/crds.yaml is applied, and a release takes it over as the README says'
 
 test('operator and gateway, started as the chart says and with its rights, answer the first request and the Pod of helm test', async (t) => {
   await asked(4, 'install', 'llama-swap', CHART, '--set', 'gateway.shutdown.drainDelaySeconds=0')
+  t.after(() => asked(4, 'uninstall', 'llama-swap'))
   const [pushPort = 0] = await freePorts(1)
   const folder = mkdtempSync(join(tmpdir(), 'llama-swap-chart-'))
   t.after(() => rmSync(folder, { recursive: true }))
