@@ -1,7 +1,8 @@
 /** Alerts, runbooks and dashboards speak of metrics and labels that there are, and of each other. Rules are checked by Prometheus' own promtool. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { globSync, readFileSync } from 'node:fs'
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
 import { load } from 'js-yaml'
@@ -56,6 +57,8 @@ function metricOf(name: string): { type: string | undefined; labels: readonly (s
 }
 
 before(() => fetchTools((line) => console.log(line)))
+
+test('the checker of queries sees one that is none', () => assert.match(complaintsAbout(['sum by (x (y)']), /parse error/))
 
 test('the checker sees a metric, a label and a grouping that there are not', () => {
   assert.ok(METRICS.size > 80)
@@ -136,6 +139,7 @@ for (const { file, dashboard } of dashboards) {
     const queries = panels.flatMap((panel) => listAt(panel, 'targets').map((target) => textAt(target, 'expr')))
     assert.ok(queries.length > 10)
     for (const query of queries) assert.deepEqual(mistakes(query), [], query)
+    assert.equal(complaintsAbout(queries), '')
     const variables = listAt(dashboard, 'templating', 'list').filter((one) => valueAt(one, 'type') === 'query')
     for (const variable of variables)
       assert.ok(metricOf(/label_values\((\w+),/.exec(textAt(variable, 'definition'))?.[1] ?? '') !== undefined)
@@ -143,6 +147,17 @@ for (const { file, dashboard } of dashboards) {
     assert.equal(new Set(places).size, panels.length)
     assert.equal(new Set(panels.map((panel) => valueAt(panel, 'id'))).size, panels.length)
   })
+}
+
+/** What promtool says of queries whose variables are filled in. */
+function complaintsAbout(queries: readonly string[]): string {
+  const rules = queries.map((expr, index) => ({ record: `panel:${index}`, expr: expr.replaceAll(/\$\w+/g, '.*') }))
+  const folder = mkdtempSync(join(tmpdir(), 'llama-swap-rules-'))
+  const file = join(folder, 'rules.yaml')
+  writeFileSync(file, JSON.stringify({ groups: [{ name: 'dashboard', rules }] }))
+  const { status, stdout, stderr } = spawnSync(PROMTOOL, ['check', 'rules', '--lint=none', file], { encoding: 'utf8' })
+  rmSync(folder, { recursive: true })
+  return status === 0 ? '' : stdout + stderr
 }
 
 test('dashboards come to Grafana as they are in the folder', async () => {
