@@ -2,8 +2,9 @@
  * Lists what lies in the image's root, and which bytes: two layers. `base` is Node and its libraries, the same from one version of ours to
  * the next; `program` is ours. There is no shell, no package manager and no file that a program could run as another user.
  */
-import { glob, readFile, realpath } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { readdir, readFile, realpath } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { BundledPackage } from './bundled.ts'
 import { neededBy, withoutSections } from './elf.ts'
 import type { Parts } from './fetch.ts'
 import { DEBIAN, NAMES, type Platform } from './parts.ts'
@@ -93,24 +94,22 @@ export async function programFiles(sbom: string, notices: string): Promise<reado
   return [
     file('app/start.mjs', START),
     file('app/cli.mjs', await read('dist/cli.mjs')),
+    file('app/cli.mjs.LEGAL.txt', await read('dist/cli.mjs.LEGAL.txt')),
     file('app/proxy.mjs', await read('dist/proxy.mjs')),
+    file('app/proxy.mjs.LEGAL.txt', await read('dist/proxy.mjs.LEGAL.txt')),
     file(`${DOC_FOLDER}/LICENSE`, await read('LICENSE')),
     file(`${DOC_FOLDER}/third-party-licenses.txt`, notices),
     file(`${DOC_FOLDER}/sbom.spdx.json`, sbom),
   ]
 }
 
-/** The licence texts of npm packages, given as folders below node_modules, one after the other. */
-export async function noticesOf(
-  packages: readonly { readonly name: string; readonly version: string; readonly folder: string }[],
-): Promise<string> {
+/** The licence texts of npm packages, one after the other; of a package without one, what it says its licence is. */
+export async function noticesOf(packages: readonly BundledPackage[]): Promise<string> {
   const texts: string[] = []
-  for (const { name, version, folder } of packages) {
-    const found = (await Array.fromAsync(glob('*', { cwd: join(ROOT, folder) }))).filter((each) =>
-      /^(licen[cs]e|notice|copying)/i.test(basename(each)),
-    )
-    const text = await Promise.all(found.sort().map((each) => readFile(join(ROOT, folder, each), 'utf8')))
-    texts.push(`==== ${name} ${version}\n\n${text.join('\n').trim()}\n`)
+  for (const { name, version, licence, folder } of packages) {
+    const names = (await readdir(join(ROOT, folder))).filter((each) => /^(licen[cs]e|notice|copying)/i.test(each)).sort()
+    const text = await Promise.all(names.map((each) => readFile(join(ROOT, folder, each), 'utf8')))
+    texts.push(`==== ${name} ${version} (${licence})\n\n${text.join('\n').trim()}\n`)
   }
   return texts.join('\n')
 }
