@@ -105,6 +105,18 @@ soak: ## a proxy under mixed load and faults for SOAK_MINUTES (30): no growth, n
 bundle: ## dist/proxy.mjs and dist/cli.mjs: one file each, for Node alone
 	node scripts/bundle.ts
 
+.PHONY: image
+image: bundle ## the container image and its SBOM into dist/image, for amd64 and arm64, without Docker (npm, apt-get, dpkg-deb)
+	node scripts/image/build.ts
+
+.PHONY: test-image
+test-image: image ## the image, run as a container runtime would (root)
+	node --test $(STRICT) 'test/image/*.test.ts'
+
+.PHONY: bench-image
+bench-image: image ## size, start and memory of the image; writes docs/image.md (root, half a minute, idle)
+	node test/image/measure.ts --write
+
 .PHONY: bench
 bench: bundle ## measure against nginx, write docs/benchmarks.md (about five minutes, an idle machine, two cores)
 	node test/bench/run.ts
