@@ -30,7 +30,7 @@ function ask(failure: FailureClass, { when = 'ServerError', silent = false, retr
 }
 
 const STOP: AfterFailure = { kind: 'stop' }
-const go = (mayRepeat: boolean, waitMs: number): AfterFailure => ({ kind: 'go', mayRepeat, waitMs })
+const go = (mayRepeat: boolean, waitMs: number, sameModel = true): AfterFailure => ({ kind: 'go', mayRepeat, sameModel, waitMs })
 
 const CASES: Readonly<Record<string, [AfterFailure, AfterFailure]>> = {
   'a reset: once more after the back-off': [ask('RETRY_SAME'), go(true, 100)],
@@ -69,7 +69,7 @@ const CASES: Readonly<Record<string, [AfterFailure, AfterFailure]>> = {
     ask('RETRY_SAME', { past: ['b', 'c', 'd', 'e', 'f', 'g'], retry: { totalAttempts: 8 } }),
     go(true, 2000),
   ],
-  'no retry budget: stop': [ask('RETRY_SAME', { budgetAllows: false }), STOP],
+  'no retry budget: not this model again': [ask('RETRY_SAME', { budgetAllows: false }), go(false, 100, false)],
   'no time left: stop': [ask('RETRY_SAME', { remainingMs: 0 }), STOP],
   'less time than the back-off: elsewhere, where there is no wait': [ask('RETRY_SAME', { remainingMs: 100 }), go(false, 100)],
   'the lowest dice: four fifths of the back-off': [ask('RETRY_SAME', { dice: 0 }), go(true, 80)],

@@ -25,24 +25,30 @@ export interface RetryQuestion {
   readonly retry: Retry
   /** What is left of the chain's deadline; Infinity without one. */
   readonly remainingMs: number
+  /** Of the model that failed: whether one more retry at it fits. */
   readonly budgetAllows: boolean
   /** In [0, 1): jitter. */
   readonly dice: number
 }
 
-/** Stop, or go on: whether the same endpoint may be tried once more, and how long to wait first if it is. Elsewhere there is no wait. */
-export type AfterFailure = { readonly kind: 'stop' } | { readonly kind: 'go'; readonly mayRepeat: boolean; readonly waitMs: number }
+/**
+ * Stop, or go on: whether the same endpoint may be tried once more, and how long to wait first if it is. Elsewhere there is no wait. A model
+ * whose retry budget is spent gets no more of this request; another model may, as that is no load on the one that fails.
+ */
+export type AfterFailure =
+  | { readonly kind: 'stop' }
+  | { readonly kind: 'go'; readonly mayRepeat: boolean; readonly sameModel: boolean; readonly waitMs: number }
 
 export function afterFailure(question: RetryQuestion): AfterFailure {
   const { failed, retry, remainingMs, budgetAllows } = question
   const past = question.past.filter(({ rotated }) => rotated !== true)
   const rule = CLASSES[failed.failure]
   if (rule.again === 'never' && rule.elsewhere === 'never') return { kind: 'stop' }
-  if (past.length + 1 >= (retry.totalAttempts ?? DEFAULT_TOTAL_ATTEMPTS) || !budgetAllows || remainingMs <= 0) return { kind: 'stop' }
+  if (past.length + 1 >= (retry.totalAttempts ?? DEFAULT_TOTAL_ATTEMPTS) || remainingMs <= 0) return { kind: 'stop' }
   const waitMs = waitBefore({ ...question, past })
   const repeats = past.filter(({ endpointId }) => endpointId === question.endpointId).length
-  const mayRepeat = repeats < (retry.sameEndpoint ?? DEFAULT_SAME_ENDPOINT) && repeatable(failed) && waitMs < remainingMs
-  return { kind: 'go', mayRepeat, waitMs }
+  const mayRepeat = budgetAllows && repeats < (retry.sameEndpoint ?? DEFAULT_SAME_ENDPOINT) && repeatable(failed) && waitMs < remainingMs
+  return { kind: 'go', mayRepeat, sameModel: budgetAllows, waitMs }
 }
 
 function repeatable({ failure, silent, retryAfterMs }: FailedAttempt): boolean {

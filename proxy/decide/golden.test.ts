@@ -29,7 +29,7 @@ interface RuleLines extends Partial<Omit<PolicyRule, 'targets' | 'fallback'>> {
 }
 /** The rules of a policy, or the fields of its only one. */
 type PolicyLines = Partial<Pick<Policy, 'names' | 'access' | 'clients'>> & Partial<RuleLines> & { readonly rules?: readonly RuleLines[] }
-type PastLines = Pick<PastAttempt, 'failure' | 'when' | 'mayRepeat' | 'interrupted'> & { readonly endpoint: string }
+type PastLines = Pick<PastAttempt, 'failure' | 'when' | 'mayRepeat' | 'spent' | 'interrupted'> & { readonly endpoint: string }
 
 interface ShortLines extends Partial<Omit<Shortage, 'limit'>> {
   readonly limit: Shortage['limit']
@@ -61,7 +61,7 @@ interface Case {
 
 const CASE_FIELDS = ['models', 'policies', 'facts', 'live', 'cursors', 'past', 'turn', 'waiting', 'limits', 'admitted', 'nowMs', 'dice']
 const LIMIT_FIELDS = ['models', 'client', 'quotaPercent']
-const PAST_FIELDS = ['endpoint', 'failure', 'when', 'mayRepeat', 'interrupted']
+const PAST_FIELDS = ['endpoint', 'failure', 'when', 'mayRepeat', 'spent', 'interrupted']
 
 const FACTS: Facts = {
   route: 'chat',

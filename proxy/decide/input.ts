@@ -83,6 +83,8 @@ export interface PastAttempt {
   readonly when: FallbackClass | undefined
   /** The endpoint may be tried again for this request. */
   readonly mayRepeat: boolean
+  /** Its model's retry budget was spent: for this request it gets nothing more. */
+  readonly spent?: boolean
   /**
    * The client has a part of an answer: the next attempt is to go on with it. `prefix`: an engine that can may be given that part; `replay`:
    * this request has to be answered again from the beginning.

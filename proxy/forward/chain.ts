@@ -3,6 +3,7 @@ import type { Refusal } from '../decide/decision.ts'
 import type { PastAttempt } from '../decide/input.ts'
 import type { ApiError } from '../errors.ts'
 import type { Booking } from '../limits/booking.ts'
+import type { Ref } from '../routing-table/v1.ts'
 import type { AttemptOutcome } from './attempt.ts'
 import { badResponse } from './classify.ts'
 import type { ClientAnswer } from './client-answer.ts'
@@ -26,6 +27,8 @@ export class Chain {
   #deadlineMs: number
   /** Before the same endpoint is asked again. */
   #waitMs = 0
+  /** The model whose retry budget has the next attempt already. */
+  #charged: Ref | undefined
   /** The first cause, which is what the client is told in the end. */
   #first: Failure | undefined
   #sent: Sent | undefined
@@ -65,8 +68,7 @@ export class Chain {
     this.#sent = sent
     this.#admission ??= reserved.admission
     const startMs = run.now()
-    // A fallback's too: its budget of retries is a share of all requests that reach it.
-    if (!this.#past.some(({ model }) => model === sent.model.entry.ref)) run.live.budget(sent.model.entry.ref).request(startMs)
+    this.#count(sent, startMs)
     if (!run.answer.contentCommitted) this.#going = continuationFor(run, sent)
     this.#deadlineMs = Math.min(this.#deadlineMs, run.startMs + (sent.endpoint.backend.timeouts.totalMs ?? Number.POSITIVE_INFINITY))
     const about = { attempt: this.#attempts.length + 1, remainingMs: this.#deadlineMs - startMs, going: this.#going }
@@ -76,6 +78,14 @@ export class Chain {
     if (outcome.firstTokenMs !== undefined) this.#firstTokenMs ??= startMs - run.startMs + outcome.firstTokenMs
     this.#malformed += outcome.malformed
     return this.#judge(sent, outcome, otherCredential)
+  }
+
+  /** A model's retries are a share of all requests that reach it, as a fallback too; one that goes elsewhere is none of it. */
+  #count({ model: { entry } }: Sent, nowMs: number): void {
+    const { live } = this.#run
+    if (this.#charged !== undefined && this.#charged !== entry.ref) live.budget(this.#charged).giveBack(nowMs)
+    this.#charged = undefined
+    if (!this.#past.some(({ model }) => model === entry.ref)) live.budget(entry.ref).request(nowMs)
   }
 
   #judge(sent: Sent, outcome: AttemptOutcome, otherCredential: boolean): Ending | undefined {
@@ -109,23 +119,29 @@ export class Chain {
       return undefined
     }
     const { retry, ref } = sent.model.entry
-    const budget = live.budget(ref)
     const next = afterFailure({
       failed: { failure, when, silent, retryAfterMs },
       endpointId: sent.endpoint.id,
       past,
       retry,
       remainingMs: this.#deadlineMs - nowMs,
-      budgetAllows: budget.allows(nowMs, retry.budgetPercent),
+      budgetAllows: live.budget(ref).allows(nowMs, retry.budgetPercent),
       dice: dice(),
     })
     if (next.kind === 'stop') return this.#failed(this.#spent(this.#first))
-    budget.retry(nowMs)
     const atOnce = otherCredential || again
     this.#waitMs = atOnce ? 0 : next.waitMs
     const noted = otherCredential ? 'RETRY_SAME' : failure
-    past.push({ ...attempted(sent), failure: noted, when, mayRepeat: next.mayRepeat || atOnce, interrupted })
+    const spent = !next.sameModel && !atOnce
+    if (next.sameModel && !atOnce) this.#charge(ref, nowMs)
+    past.push({ ...attempted(sent), failure: noted, when, mayRepeat: next.mayRepeat || atOnce, spent, interrupted })
     return undefined
+  }
+
+  /** At once, and not when the wait is over: all that wait together must not fit into the same room. */
+  #charge(ref: Ref, nowMs: number): void {
+    this.#run.live.budget(ref).retry(nowMs)
+    this.#charged = ref
   }
 
   #spent(failure: Failure = DIVERGED): ApiError {

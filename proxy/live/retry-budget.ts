@@ -27,6 +27,12 @@ export class RetryBudget {
     this.#retries.now++
   }
 
+  /** The retry that was counted last goes to another model: no load here. */
+  giveBack(nowMs: number): void {
+    this.#roll(nowMs)
+    if (this.#retries.now > 0) this.#retries.now--
+  }
+
   #roll(nowMs: number): void {
     const windows = Math.floor((nowMs - this.#windowStartMs) / WINDOW_MS)
     if (windows < 1) return

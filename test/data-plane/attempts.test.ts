@@ -236,3 +236,19 @@ test('300 requests by weights 10 and 5: 200 and 100, also side by side, also whe
 
 const counts = async (backends: readonly ScriptedBackend[]): Promise<number[]> =>
   Promise.all(backends.map(async (backend) => (await backend.seen()).length))
+
+test('a primary that fails every other request never shows, however many: its retry budget is no bound on going elsewhere', async () => {
+  const failing = error(500, null, 'oops')
+  const primary = await server.open(...Array.from({ length: 100 }, (_, index) => (index % 2 === 0 ? failing : WELL)))
+  const other = await server.open(WELL)
+  const lines: TableLines = {
+    models: {
+      m: { retry: { sameEndpoint: 0, budgetPercent: 1 }, backends: [{ url: primary.url, health: { outlier: { maxEjectedPercent: 0 } } }] },
+      n: { backends: [{ url: other.url }] },
+    },
+    policies: { auto: { targets: ['m'], fallback: { targets: ['n'] } } },
+  }
+  await withProxy(lines, async (proxy) => {
+    for (let asked = 0; asked < 60; asked++) assert.equal((await askFor(proxy, 'auto')).status, 200)
+  })
+})

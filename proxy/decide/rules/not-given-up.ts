@@ -52,6 +52,7 @@ export function mayTry(
   { model }: Candidate,
   { ctx, input, last }: { ctx: Ctx; input: Input; last: PastAttempt },
 ): boolean {
+  if (input.past.some(({ spent, model: ref }) => spent === true && ref === model.entry.ref)) return false
   const tried = input.past.findLast(({ endpointId }) => endpointId === endpoint.id)
   if (tried !== undefined && !tried.mayRepeat) return false
   if (model.entry.ref !== last.model && !opens(ctx, last.when)) return false
