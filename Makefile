@@ -106,8 +106,8 @@ bundle: ## dist/proxy.mjs and dist/cli.mjs: one file each, for Node alone
 	node scripts/bundle.ts
 
 .PHONY: image
-image: bundle ## the container image and its SBOM into dist/image, for amd64 and arm64, without Docker (npm, apt-get, dpkg-deb)
-	node scripts/image/build.ts
+image: bundle ## the container image and its SBOM into dist/image, without Docker (npm, apt-get, dpkg-deb); PLATFORMS=linux/arm64 for one
+	node scripts/image/build.ts $(PLATFORMS:%=--platform=%)
 
 .PHONY: test-image
 test-image: image ## the image, run as a container runtime would (root)
