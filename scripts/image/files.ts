@@ -12,7 +12,7 @@ import { START } from './start.ts'
 import type { Entry } from './tar.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
-export const DOC_FOLDER = 'usr/share/doc/llama-swap'
+const DOC_FOLDER = 'usr/share/doc/llama-swap'
 
 /** What dpkg-less scanners look at to find out which packages there are: distroless images have it the same way. */
 const STATUS_FOLDER = 'var/lib/dpkg/status.d'

@@ -120,9 +120,9 @@ test('a gateway serves, with the flags of a proxy, and ends at SIGTERM as the fi
   ])
   t.after(() => gateway.kill())
   const { inference, metrics } = await gateway.line(({ msg }) => msg === 'listening')
-  await eventually(async () => assert.equal((await fetch(`http://127.0.0.1:${metrics}/readyz`)).status, 200))
+  await eventually(async () => assert.equal((await fetch(`http://127.0.0.1:${String(metrics)}/readyz`)).status, 200))
   const body = JSON.stringify({ model: 'small', messages: [{ role: 'user', content: 'Hello' }] })
-  const answer = await fetch(`http://127.0.0.1:${inference}/v1/chat/completions`, {
+  const answer = await fetch(`http://127.0.0.1:${String(inference)}/v1/chat/completions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body,

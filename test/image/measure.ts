@@ -30,7 +30,7 @@ const table = makeTable({
 
 async function readyMs(inside: Inside): Promise<number> {
   const { metrics } = await inside.line(({ msg }) => msg === 'listening')
-  while ((await fetch(`http://127.0.0.1:${metrics}/readyz`)).status !== 200) await wait(2)
+  while ((await fetch(`http://127.0.0.1:${String(metrics)}/readyz`)).status !== 200) await wait(2)
   return performance.now() - inside.startedAtMs
 }
 
