@@ -40,6 +40,7 @@ test('a proxy without flags', () => {
     denyAddresses: [],
     drainDelayMs: 0,
     shutdownGraceMs: 30_000,
+    maxConnectionAgeMs: 600_000,
   })
 })
 

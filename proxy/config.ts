@@ -36,6 +36,7 @@ const SERVING = [
   flag('deny-addresses', 'CIDR,…', '', 'backend addresses never connected to, besides link-local and metadata'),
   flag('drain-delay', 'DURATION', '0s', 'time between unready and closing the port at shutdown'),
   flag('shutdown-grace', 'DURATION', '30s', 'time running requests have to end at shutdown'),
+  flag('max-connection-age', 'DURATION', '10m', 'age, give or take a tenth, at which a connection ends with its next answer; 0s = never'),
 ] as const
 
 export const STANDALONE_FLAGS: readonly Flag[] = [
@@ -115,6 +116,8 @@ export interface ProxyConfig {
   readonly denyAddresses: readonly string[]
   readonly drainDelayMs: number
   readonly shutdownGraceMs: number
+  /** Infinity = connections may become as old as they like. */
+  readonly maxConnectionAgeMs: number
 }
 
 /** Throws UsageError on the first value that makes no sense. */
@@ -134,6 +137,7 @@ export function proxyConfig(values: FlagValues): ProxyConfig {
     denyAddresses: listValue(values, 'deny-addresses'),
     drainDelayMs: timerMs('drain-delay', text('drain-delay')),
     shutdownGraceMs: timerMs('shutdown-grace', text('shutdown-grace')),
+    maxConnectionAgeMs: durationMs('max-connection-age', text('max-connection-age')) || Number.POSITIVE_INFINITY,
   }
 }
 

@@ -118,7 +118,7 @@ export class DataPlane {
         logger.error('bug', { request_id: requestId, stack: error instanceof Error ? error.stack : String(error) }),
     }
     const raw = passthrough(serving, addresses)
-    this.#listener = new Listener({ serving, other: notInference(serving, raw.serve), upgrade: raw.upgrade })
+    this.#listener = new Listener({ serving, other: notInference(serving, raw.serve), upgrade: raw.upgrade }, config)
     const shown: Shown = {
       table,
       live: this.#live,
@@ -153,7 +153,7 @@ export class DataPlane {
     this.#draining = true
     this.#listener.drain()
     await pause(drainDelayMs)
-    await closeWithin(this.#listener.server, shutdownGraceMs)
+    await this.#listener.close(shutdownGraceMs)
     await this.#prober.close()
     await this.#pools.destroy()
     await closeWithin(this.#admin, 0)

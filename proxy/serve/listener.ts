@@ -3,10 +3,12 @@
  * typed error. Bounds: heads of 64 KiB and 15 s, 20,000 sockets, a bounded number of requests at a time.
  */
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerOptions, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Dialect } from '../dialects/dialect.ts'
 import { DIALECTS } from '../dialects/dialects.ts'
 import { type ApiError, errorEnvelope, statusOf } from '../errors.ts'
+import { Connections } from './connections.ts'
 import { requestIdOf, type Serving, serveInference } from './lifecycle.ts'
 import { otherRoute } from './other-routes.ts'
 import { sendError } from './respond.ts'
@@ -41,20 +43,30 @@ export interface Handlers {
 }
 
 export class Listener {
-  readonly server: Server
+  readonly #server: Server
+  readonly #connections: Connections
   readonly #handlers: Handlers
   #requests = 0
   #draining = false
 
-  constructor(handlers: Handlers) {
+  /** `maxConnectionAgeMs` may be Infinity. */
+  constructor(handlers: Handlers, { maxConnectionAgeMs }: { maxConnectionAgeMs: number }) {
     this.#handlers = handlers
-    this.server = createServer(OPTIONS, (request, response) => this.#serve(request, response))
-    this.server.maxConnections = MAX_SOCKETS
-    this.server.on('clientError', (error, socket) => this.#answerClientError(error, socket))
-    this.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) =>
+    this.#server = createServer(OPTIONS, (request, response) => this.#serve(request, response))
+    this.#connections = new Connections(this.#server, maxConnectionAgeMs)
+    this.#server.maxConnections = MAX_SOCKETS
+    this.#server.on('connection', (socket: Socket) => {
+      this.#connections.admit(socket)
+      this.#connections.open(socket)
+    })
+    this.#server.on('clientError', (error, socket) => this.#answerClientError(error, socket))
+    this.#server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) =>
       sendError(response, UNMET, requestIdOf(request.headers)),
     )
-    this.server.on('upgrade', handlers.upgrade)
+    this.#server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      this.#connections.begin(request.socket)
+      handlers.upgrade(request, socket, head)
+    })
   }
 
   /** Requests that are being answered. */
@@ -63,7 +75,7 @@ export class Listener {
   }
 
   listen(port: number, host: string): Promise<number> {
-    return listening(this.server, port, host)
+    return listening(this.#server, port, host)
   }
 
   /** From here on every answer closes its connection, so that clients move to another proxy. */
@@ -71,10 +83,20 @@ export class Listener {
     this.#draining = true
   }
 
+  /** No new connections; requests have `graceMs` to end. Resolves when no connection is left. */
+  close(graceMs: number): Promise<void> {
+    return this.#connections.close(graceMs)
+  }
+
   #serve(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request
+    const isOld = this.#connections.begin(socket)
     this.#requests++
-    response.on('close', () => this.#requests--)
-    if (this.#draining) response.shouldKeepAlive = false
+    response.on('close', () => {
+      this.#requests--
+      this.#connections.end(socket)
+    })
+    if (isOld || this.#draining) response.shouldKeepAlive = false
     const path = pathOf(request.url ?? '/')
     const dialect = DIALECTS.get(path) ?? otherRoute(this.#handlers.serving.table(), request.method, path)
     const error = this.#refusal(request, dialect)
