@@ -151,7 +151,7 @@ class Standalone {
   }
 
   #greet(port: number): void {
-    const url = `http://localhost:${port}/v1`
+    const url = `${this.#options.config.tls === undefined ? 'http' : 'https'}://localhost:${port}/v1`
     process.stderr.write(
       `llama-swap serves ${url}\nTry: curl -N ${url}/chat/completions -H 'Content-Type: application/json' -d '{"model":"auto","messages":[{"role":"user","content":"Analyze this dataset"}],"stream":true}'\n`,
     )

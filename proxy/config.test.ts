@@ -41,6 +41,7 @@ test('a proxy without flags', () => {
     drainDelayMs: 0,
     shutdownGraceMs: 30_000,
     maxConnectionAgeMs: 600_000,
+    tls: undefined,
   })
 })
 
@@ -55,6 +56,12 @@ test('every flag has a twin in the environment, and wins over it', () => {
   assert.equal(proxy(['--port', '9001'], { LLAMA_SWAP_PORT: '9000' }).port, 9001)
   assert.equal(proxy(['--port=9001']).port, 9001)
   assert.equal(proxy([], { PORT: '1' }).port, 8080)
+})
+
+test('a certificate and its key go together; an age of nothing is no age', () => {
+  assert.deepEqual(proxy(['--tls-cert', 'a', '--tls-key', 'b']).tls, { certFile: 'a', keyFile: 'b' })
+  for (const one of ['--tls-cert', '--tls-key']) assert.match(wrong([one, 'a']), /go together/)
+  assert.equal(proxy(['--max-connection-age', '0s']).maxConnectionAgeMs, Number.POSITIVE_INFINITY)
 })
 
 test('lists, words in any capitals, durations', () => {

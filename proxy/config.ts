@@ -8,6 +8,7 @@ import { parseDuration } from './duration.ts'
 import type { PushConfig } from './receive/push.ts'
 import { type ProxyMode, PUSH_PATH } from './routing-table/frames.ts'
 import { AUTH_MODES, type AuthMode } from './serve/authenticate.ts'
+import type { PairFiles } from './serve/tls-pair.ts'
 
 export interface Flag {
   readonly name: string
@@ -36,6 +37,13 @@ const SERVING = [
   flag('deny-addresses', 'CIDR,…', '', 'backend addresses never connected to, besides link-local and metadata'),
   flag('drain-delay', 'DURATION', '0s', 'time between unready and closing the port at shutdown'),
   flag('shutdown-grace', 'DURATION', '30s', 'time running requests have to end at shutdown'),
+  flag(
+    'tls-cert',
+    'FILE',
+    '',
+    'certificate in PEM, with those that signed it: the inference port speaks HTTPS; read again when it changes',
+  ),
+  flag('tls-key', 'FILE', '', 'its private key in PEM'),
   flag('max-connection-age', 'DURATION', '10m', 'age, give or take a tenth, at which a connection ends with its next answer; 0s = never'),
 ] as const
 
@@ -118,6 +126,8 @@ export interface ProxyConfig {
   readonly shutdownGraceMs: number
   /** Infinity = connections may become as old as they like. */
   readonly maxConnectionAgeMs: number
+  /** Undefined = the inference port speaks plain HTTP. */
+  readonly tls: PairFiles | undefined
 }
 
 /** Throws UsageError on the first value that makes no sense. */
@@ -138,7 +148,16 @@ export function proxyConfig(values: FlagValues): ProxyConfig {
     drainDelayMs: timerMs('drain-delay', text('drain-delay')),
     shutdownGraceMs: timerMs('shutdown-grace', text('shutdown-grace')),
     maxConnectionAgeMs: durationMs('max-connection-age', text('max-connection-age')) || Number.POSITIVE_INFINITY,
+    tls: tlsFiles(values),
   }
+}
+
+function tlsFiles(values: FlagValues): PairFiles | undefined {
+  const certFile = values.get('tls-cert')
+  const keyFile = values.get('tls-key')
+  if (certFile !== undefined && keyFile !== undefined) return { certFile, keyFile }
+  if (certFile === undefined && keyFile === undefined) return undefined
+  throw new UsageError('--tls-cert and --tls-key go together: the certificate and its private key.')
 }
 
 /** Undefined without --operator. Throws UsageError. */

@@ -23,6 +23,8 @@ import type { RequestRecord, Serving } from './serve/lifecycle.ts'
 import { Listener, listening } from './serve/listener.ts'
 import { notInference } from './serve/not-inference.ts'
 import { passthrough } from './serve/passthrough.ts'
+import { Certificate } from './serve/tls-certificate.ts'
+import type { PairFiles } from './serve/tls-pair.ts'
 
 /** All request bodies held at one time. */
 const MAX_HELD_BYTES = 512 * 1024 * 1024
@@ -68,6 +70,7 @@ export class DataPlane {
   readonly #metrics: Metrics
   readonly #accessLog: AccessLog
   readonly #listener: Listener
+  readonly #certificate: Certificate | undefined
   readonly #admin: Server
   readonly #metricsServer: Server | undefined
   #started = false
@@ -87,6 +90,8 @@ export class DataPlane {
       addresses,
     })
     this.#accessLog = new AccessLog({ output: options.output, level: config.logLevel })
+    const certificate = config.tls === undefined ? undefined : this.#certificateOf(config.tls)
+    this.#certificate = certificate
     this.receiver = new Receiver({ swap: (table) => this.#swap(table), refused: (errors) => this.#refused(errors) })
     const table = (): CompiledTable => this.receiver.current
     const held = new HeldBytes(MAX_HELD_BYTES)
@@ -98,6 +103,9 @@ export class DataPlane {
       version: options.version,
       accessLinesDropped: () => this.#accessLog.dropped,
       ...(options.push !== undefined && { push: options.push }),
+      ...(certificate !== undefined && {
+        tls: () => ({ ...certificate.readings, failedHandshakes: this.#listener.failedHandshakes.counts }),
+      }),
     })
     const serving: Serving = {
       table,
@@ -118,7 +126,10 @@ export class DataPlane {
         logger.error('bug', { request_id: requestId, stack: error instanceof Error ? error.stack : String(error) }),
     }
     const raw = passthrough(serving, addresses)
-    this.#listener = new Listener({ serving, other: notInference(serving, raw.serve), upgrade: raw.upgrade }, config)
+    this.#listener = new Listener(
+      { serving, other: notInference(serving, raw.serve), upgrade: raw.upgrade },
+      { maxConnectionAgeMs: config.maxConnectionAgeMs, tls: certificate !== undefined },
+    )
     const shown: Shown = {
       table,
       live: this.#live,
@@ -139,6 +150,7 @@ export class DataPlane {
   /** Opens every port; rejects (with the port in `error.port`) if one cannot be had. */
   async start(): Promise<Ports> {
     const { host, port, adminPort, metricsPort } = this.#options.config
+    await this.#certificate?.start()
     const inference = await this.#listener.listen(port, host)
     const admin = await listening(this.#admin, adminPort, '127.0.0.1')
     const metrics =
@@ -151,6 +163,7 @@ export class DataPlane {
   async close(): Promise<void> {
     const { drainDelayMs, shutdownGraceMs } = this.#options.config
     this.#draining = true
+    this.#certificate?.close()
     this.#listener.drain()
     await pause(drainDelayMs)
     await this.#listener.close(shutdownGraceMs)
@@ -166,6 +179,15 @@ export class DataPlane {
   *endpointReports(): Generator<EndpointReport, void, undefined> {
     const nowMs = wallClock()
     for (const [id, state] of this.#live.all()) yield endpointReport(id, state, nowMs)
+  }
+
+  #certificateOf(files: PairFiles): Certificate {
+    const { logger } = this.#options
+    return new Certificate(files, {
+      use: (pair) => this.#listener.certify(pair),
+      renewed: ({ expiresAtMs }) => logger.info('new certificate in use', { expires: new Date(expiresAtMs).toISOString() }),
+      refused: (reason) => logger.error('new certificate refused; the last good one stays', { reason }),
+    })
   }
 
   #authSettings(): AuthSettings {

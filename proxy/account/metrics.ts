@@ -20,6 +20,7 @@ import { type PushSources, registerPushMetrics } from './push-metrics.ts'
 import { type QueueSources, registerQueueMetrics } from './queue-metrics.ts'
 import { ReadCounter } from './readings.ts'
 import { attemptWord, continuationResult, outcomeOf, policyRuleOf, ruleOf } from './settled.ts'
+import { registerTlsMetrics, type TlsReadings } from './tls-metrics.ts'
 
 const wallClock = (): number => performance.timeOrigin + performance.now()
 
@@ -36,6 +37,8 @@ export interface MetricsOptions extends Omit<Sources, 'now'> {
   readonly accessLinesDropped?: () => number
   /** Absent where no operator pushes. */
   readonly push?: PushSources
+  /** Absent where the inference port speaks plain HTTP. */
+  readonly tls?: () => TlsReadings
 }
 
 /** Every metric of a proxy. Owner of the event-loop monitor: `close()` stops it. `record()` costs 1 to 2 µs. */
@@ -111,7 +114,7 @@ export class Metrics {
     labelNames: ['result'],
   })
 
-  constructor({ accessLinesDropped = () => 0, now = wallClock, push, holds, ...sources }: MetricsOptions) {
+  constructor({ accessLinesDropped = () => 0, now = wallClock, push, tls, holds, ...sources }: MetricsOptions) {
     this.#table = sources.table
     this.#genAi = new GenAiMetrics(this.registry, this.#onDropped)
     registerLiveMetrics(this.registry, { ...sources, now }, this.#onDropped)
@@ -119,6 +122,7 @@ export class Metrics {
     this.#circuits = new CircuitMetrics(this.registry, { ...sources, now }, this.#onDropped)
     registerQueueMetrics(this.registry, holds)
     registerPushMetrics(this.registry, push)
+    registerTlsMetrics(this.registry, tls)
     registerProcessMetrics(this.registry)
     this.#lag = new EventLoopLag(this.registry, now)
     new ReadCounter({

@@ -1,5 +1,6 @@
 import type { Server as HttpServer } from 'node:http'
 import { Server, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 
 /**
  * Once the port is closed, a connection stays open so long after its last answer: its client may have sent the next request before it could
@@ -11,6 +12,7 @@ const CHECK_MS = 100
 const JITTER = 0.1
 
 interface Connection {
+  readonly socket: Socket
   /** From here on an answer closes it. */
   readonly retireAtMs: number
   /** Requests that are being answered. */
@@ -22,7 +24,7 @@ interface Connection {
 export class Connections {
   readonly #server: HttpServer
   readonly #maxAgeMs: number
-  readonly #open = new Map<Socket, Connection>()
+  readonly #open = new Map<Duplex, Connection>()
   /** Those too whose TLS handshake has not ended. */
   readonly #sockets = new Set<Socket>()
 
@@ -42,11 +44,11 @@ export class Connections {
   open(socket: Socket): void {
     const nowMs = performance.now()
     const retireAtMs = nowMs + this.#maxAgeMs * (1 - JITTER + 2 * JITTER * Math.random())
-    this.#open.set(socket, { retireAtMs, active: 0, idleSinceMs: nowMs })
+    this.#open.set(socket, { socket, retireAtMs, active: 0, idleSinceMs: nowMs })
     socket.once('close', () => this.#open.delete(socket))
   }
 
-  isOpen(socket: Socket): boolean {
+  isOpen(socket: Duplex): boolean {
     return this.#open.has(socket)
   }
 
@@ -83,7 +85,7 @@ export class Connections {
 
   #endIdle(): void {
     const beforeMs = performance.now() - LINGER_MS
-    for (const [socket, { active, idleSinceMs }] of this.#open) if (active === 0 && idleSinceMs <= beforeMs) socket.destroySoon()
+    for (const { socket, active, idleSinceMs } of this.#open.values()) if (active === 0 && idleSinceMs <= beforeMs) socket.destroySoon()
   }
 
   #cut(): void {

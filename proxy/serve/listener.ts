@@ -1,18 +1,21 @@
 /**
  * The inference port. In: sockets. Out: each request handed to the lifecycle or to what is not inference; each broken one answered with a
- * typed error. Bounds: heads of 64 KiB and 15 s, 20,000 sockets, a bounded number of requests at a time.
+ * typed error. TLS where it is asked for. Bounds: heads of 64 KiB and 15 s, 20,000 sockets, a bounded number of requests at a time.
  */
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerOptions, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Dialect } from '../dialects/dialect.ts'
 import { DIALECTS } from '../dialects/dialects.ts'
 import { type ApiError, errorEnvelope, statusOf } from '../errors.ts'
 import { Connections } from './connections.ts'
+import { FailedHandshakes } from './failed-handshakes.ts'
 import { requestIdOf, type Serving, serveInference } from './lifecycle.ts'
 import { otherRoute } from './other-routes.ts'
 import { sendError } from './respond.ts'
 import { settleNoRequest, settleOther } from './settle-other.ts'
+import type { PairText } from './tls-pair.ts'
 
 const MAX_HEAD_BYTES = 64 * 1024
 const MAX_SOCKETS = 20_000
@@ -35,6 +38,8 @@ const OPTIONS = {
     url?.startsWith('/upstream/') === true && headers.upgrade?.toLowerCase() === 'websocket',
 } satisfies ServerOptions
 
+const TLS_OPTIONS = { minVersion: 'TLSv1.2', handshakeTimeout: HEAD_MS } as const
+
 export interface Handlers {
   readonly serving: Serving
   /** What is not inference. */
@@ -42,23 +47,31 @@ export interface Handlers {
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 }
 
+export interface ListenerOptions {
+  /** May be Infinity. */
+  readonly maxConnectionAgeMs: number
+  /** HTTPS alone, with what `certify()` gets before `listen()`. */
+  readonly tls: boolean
+}
+
 export class Listener {
+  readonly failedHandshakes = new FailedHandshakes()
   readonly #server: Server
+  readonly #tlsServer: TlsServer | undefined
   readonly #connections: Connections
   readonly #handlers: Handlers
   #requests = 0
   #draining = false
 
-  /** `maxConnectionAgeMs` may be Infinity. */
-  constructor(handlers: Handlers, { maxConnectionAgeMs }: { maxConnectionAgeMs: number }) {
+  constructor(handlers: Handlers, { maxConnectionAgeMs, tls }: ListenerOptions) {
     this.#handlers = handlers
-    this.#server = createServer(OPTIONS, (request, response) => this.#serve(request, response))
+    const serve: RequestListener = (request, response) => this.#serve(request, response)
+    this.#tlsServer = tls ? createTlsServer({ ...OPTIONS, ...TLS_OPTIONS }, serve) : undefined
+    this.#server = this.#tlsServer ?? createServer(OPTIONS, serve)
     this.#connections = new Connections(this.#server, maxConnectionAgeMs)
     this.#server.maxConnections = MAX_SOCKETS
-    this.#server.on('connection', (socket: Socket) => {
-      this.#connections.admit(socket)
-      this.#connections.open(socket)
-    })
+    this.#server.on('connection', (socket: Socket) => this.#connections.admit(socket))
+    this.#server.on(tls ? 'secureConnection' : 'connection', (socket: Socket) => this.#connections.open(socket))
     this.#server.on('clientError', (error, socket) => this.#answerClientError(error, socket))
     this.#server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) =>
       sendError(response, UNMET, requestIdOf(request.headers)),
@@ -67,6 +80,12 @@ export class Listener {
       this.#connections.begin(request.socket)
       handlers.upgrade(request, socket, head)
     })
+    this.#tlsServer?.on('tlsClientError', (error: Error & { code?: string }) => this.failedHandshakes.count(error.code))
+  }
+
+  /** What connections are encrypted with from now on; those that are open stay as they are. Throws what TLS cannot be spoken with. */
+  certify({ cert, key }: PairText): void {
+    this.#tlsServer?.setSecureContext({ ...TLS_OPTIONS, cert, key })
   }
 
   /** Requests that are being answered. */
@@ -122,9 +141,9 @@ export class Listener {
     else sendError(response, error, requestId, EXTRA.get(error.code))
   }
 
-  /** A head that is too large, too slow, or no HTTP: a typed answer, then the connection ends. */
+  /** A head that is too large, too slow, or no HTTP: a typed answer, then the connection ends. Where TLS has not come about only the latter. */
   #answerClientError(error: Error & { code?: string; bytesParsed?: number }, socket: Duplex): void {
-    if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
+    if (!socket.writable || error.code === 'ECONNRESET' || !this.#connections.isOpen(socket)) return void socket.destroy()
     const answer = clientError(error.code)
     const body = errorEnvelope(answer)
     const status = statusOf(answer)

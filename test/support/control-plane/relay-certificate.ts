@@ -18,10 +18,10 @@ export interface ServerCertificate {
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 const HOUR_MS = 3_600_000
 
-/** A new authority and a certificate of it for 127.0.0.1 and localhost, good for a day. */
-export async function makeServerCertificate(): Promise<ServerCertificate> {
+/** A new authority and a certificate of it for 127.0.0.1 and localhost, good since two hours ago and for a day, or until `notAfterMs`. */
+export async function makeServerCertificate(notAfterMs = Date.now() + 24 * HOUR_MS): Promise<ServerCertificate> {
   const [authority, server] = await Promise.all([makeKeys(), makeKeys()])
-  const times = { notBefore: new Date(Date.now() - HOUR_MS), notAfter: new Date(Date.now() + 24 * HOUR_MS) }
+  const times = { notBefore: new Date(Date.now() - 2 * HOUR_MS), notAfter: new Date(notAfterMs) }
   const name = `CN=relay-ca-${Date.now()}`
   const ca = await X509CertificateGenerator.createSelfSigned({
     ...times,
