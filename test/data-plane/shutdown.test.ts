@@ -218,7 +218,7 @@ test('one of two proxies behind a Service restarts under streams on kept connect
 })
 
 test('--max-connection-age: an answer closes a connection that is as old; a stream across that age is whole', async (t) => {
-  const { proxy, backend } = await streaming(t, ['--max-connection-age', '400ms'])
+  const { proxy, backend } = await streaming(t, ['--max-connection-age', '4s'])
   const kept = rawClient(proxy.port)
   t.after(() => kept.destroy())
   kept.send(rawRequest('/v1/chat/completions', chat.request('m', true)))
