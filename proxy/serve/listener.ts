@@ -172,11 +172,14 @@ const UNMET: ApiError = {
   message: 'Of all expectations only "100-continue" is met here. Leave the Expect header out.',
 }
 
+/** Connections that wait to be accepted, as many as Linux allows by default: a burst of more than 511 would be told that it is connected, and forgotten. */
+const BACKLOG = 4096
+
 /** Resolves with the port once it listens; rejects when it cannot. */
 export function listening(server: Server, port: number, host: string): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
-    server.listen(port, host, () => {
+    server.listen({ port, host, backlog: BACKLOG }, () => {
       server.off('error', reject)
       const address = server.address()
       resolve(typeof address === 'object' && address !== null ? address.port : port)
