@@ -31,6 +31,7 @@ test('a proxy without flags', () => {
     port: 8080,
     adminPort: 8081,
     metricsPort: 9090,
+    metricsHost: '0.0.0.0',
     logLevel: 'info',
     auth: undefined,
     anonymousNamespace: 'default',

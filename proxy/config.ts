@@ -65,6 +65,7 @@ export const PROXY_FLAGS: readonly Flag[] = [
   flag('last-known-good-max-age', 'DURATION', '24h', 'how long client keys from there are good without an operator'),
   flag('quota-on-loss', 'MODE', 'Shrink', 'Shrink, Open, Closed: what holds of shared limits while no operator is there'),
   flag('host', 'ADDRESS', '0.0.0.0', 'address to listen on'),
+  flag('metrics-host', 'ADDRESS', '', 'address of the metrics port; absent = that of --host'),
   flag('metrics-port', 'PORT', '9090', '/metrics /healthz /readyz /startupz'),
   ...SERVING,
 ]
@@ -114,6 +115,7 @@ export interface ProxyConfig {
   readonly adminPort: number
   /** Undefined in standalone: there the admin port serves these paths too. */
   readonly metricsPort: number | undefined
+  readonly metricsHost: string
   readonly logLevel: LogLevel
   /** Undefined = the mode's default, decided at start. */
   readonly auth: AuthMode | undefined
@@ -137,6 +139,7 @@ export function proxyConfig(values: FlagValues): ProxyConfig {
     host: text('host'),
     port: wholeValue(values, 'port', 65_535),
     adminPort: wholeValue(values, 'admin-port', 65_535),
+    metricsHost: values.get('metrics-host') ?? text('host'),
     metricsPort: values.has('metrics-port') ? wholeValue(values, 'metrics-port', 65_535) : undefined,
     logLevel: oneOfValue(values, 'log-level', LOG_LEVELS),
     auth: values.has('auth') ? oneOfValue(values, 'auth', AUTH_MODES) : undefined,

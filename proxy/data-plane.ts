@@ -39,6 +39,8 @@ export interface DataPlaneOptions {
   readonly namespace?: () => string
   /** Why no table has come yet; of a pushed one. */
   readonly waitsBecause?: () => string
+  /** How long it does not count as started without a table; a sidecar's app starts after it, table or not. */
+  readonly startupGraceMs?: number
   readonly push?: PushSources
   /** Told of each settled request. */
   readonly onSettled?: (record: RequestRecord) => void
@@ -73,7 +75,7 @@ export class DataPlane {
   readonly #certificate: Certificate | undefined
   readonly #admin: Server
   readonly #metricsServer: Server | undefined
-  #started = false
+  #startedAtMs: number | undefined
   #draining = false
 
   constructor(options: DataPlaneOptions) {
@@ -134,7 +136,7 @@ export class DataPlane {
       table,
       live: this.#live,
       source: options.source,
-      health: { started: () => this.#started, notReadyBecause: () => this.#notReadyBecause() },
+      health: { started: () => this.#hasStarted(), notReadyBecause: () => this.#notReadyBecause() },
       metrics: () => this.#metrics.registry.metrics(),
       now: wallClock,
     }
@@ -149,13 +151,15 @@ export class DataPlane {
 
   /** Opens every port; rejects (with the port in `error.port`) if one cannot be had. */
   async start(): Promise<Ports> {
-    const { host, port, adminPort, metricsPort } = this.#options.config
+    const { host, port, adminPort, metricsHost, metricsPort } = this.#options.config
     await this.#certificate?.start()
     const inference = await this.#listener.listen(port, host)
     const admin = await listening(this.#admin, adminPort, '127.0.0.1')
     const metrics =
-      this.#metricsServer === undefined || metricsPort === undefined ? undefined : await listening(this.#metricsServer, metricsPort, host)
-    this.#started = true
+      this.#metricsServer === undefined || metricsPort === undefined
+        ? undefined
+        : await listening(this.#metricsServer, metricsPort, metricsHost)
+    this.#startedAtMs = performance.now()
     return { inference, admin, metrics }
   }
 
@@ -240,6 +244,13 @@ export class DataPlane {
   #refused(errors: readonly string[]): void {
     this.#metrics.swapped('refused')
     this.#options.logger.error('routing table refused; the last good one stays', { errors })
+  }
+
+  /** Ports are open, and a table is there or waited for no longer. */
+  #hasStarted(): boolean {
+    const { startupGraceMs = 0 } = this.#options
+    const since = this.#startedAtMs
+    return since !== undefined && (this.receiver.ready || performance.now() - since >= startupGraceMs)
   }
 
   #notReadyBecause(): string | undefined {

@@ -65,13 +65,16 @@ function fromFile(config: ProxyConfig, path: string, logger: Logger): Parts {
   return { proxy, tables: new TableFile(path, proxy.receiver) }
 }
 
+/** Its app waits for so long for a table; from then on it has 503 and Retry-After until there is one. */
+const SIDECAR_GRACE_MS = 5_000
+
 /** A sidecar asks nobody for a key: every request has the rights of its pod's namespace. */
 function fromOperator(config: ProxyConfig, options: PushConfig, onLoss: QuotaOnLoss, logger: Logger): Parts {
   const isSidecar = options.mode === 'Sidecar'
   const proxy: DataPlane = new DataPlane({
     ...common(config, logger),
     auth: isSidecar ? 'Off' : (config.auth ?? 'Required'),
-    ...(isSidecar && { namespace: () => push.namespace ?? '' }),
+    ...(isSidecar && { namespace: () => push.namespace ?? '', startupGraceMs: SIDECAR_GRACE_MS }),
     waitsBecause: () => push.waitsBecause(),
     push: () => push.readings(),
     onSettled: (record) => tell(push, record),
