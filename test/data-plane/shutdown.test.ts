@@ -217,9 +217,13 @@ test('one of two proxies behind a Service restarts under streams on kept connect
   assert.ok(reused > whole / 2)
 })
 
+/** More than a slow machine needs for two answers. */
+const AGE_MS = 4000
+
 test('--max-connection-age: an answer closes a connection that is as old; a stream across that age is whole', async (t) => {
-  const { proxy, backend } = await streaming(t, ['--max-connection-age', '4s'])
+  const { proxy, backend } = await streaming(t, ['--max-connection-age', `${AGE_MS}ms`])
   const kept = rawClient(proxy.port)
+  const openedMs = performance.now()
   t.after(() => kept.destroy())
   kept.send(rawRequest('/v1/chat/completions', chat.request('m', true)))
   await kept.until((text) => text.includes('w29 '))
@@ -235,6 +239,7 @@ test('--max-connection-age: an answer closes a connection that is as old; a stre
     assert.match(young.text().slice(before), /connection: close/i)
   })
   await young.closed()
+  await eventually(async () => assert.ok(performance.now() > openedMs + 1.1 * AGE_MS + 100)) // whichever age it drew
   backend.go('on')
   await kept.until((text) => text.endsWith('0\r\n\r\n'))
   assert.match(kept.text(), /data: \[DONE\]/)
