@@ -117,6 +117,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   'operator/quota': { pure: true, imports: ['proxy/routing-table'] },
   'operator/account': { imports: ['operator/kube', 'operator/queue', 'operator/watch', 'proxy/routing-table'], packages: ['prom-client'] },
   'operator/workloads': { pure: true, imports: [] },
+  'operator/inject': { pure: true, imports: ['operator/translate', 'operator/validate'] },
   'operator/serve': { imports: [], packages: ['express'] },
   'operator/config.ts': { pure: true, imports: ['operator/resources'] },
   'operator/rights.ts': { imports: ['operator/kube', 'operator/workloads'] },

@@ -1,6 +1,6 @@
 import type { Metadata } from '../resources/snapshot.ts'
 import type { Fields } from '../validate/problem.ts'
-import { fieldsOf, textMapOf, textOf } from './raw-fields.ts'
+import { fieldsOf, textMapOf, textOf } from '../validate/raw-fields.ts'
 
 const OUR_ANNOTATIONS = 'llamaswap.dev/'
 

@@ -1,7 +1,7 @@
 import type { PodResource, ServicePort } from '../resources/snapshot.ts'
 import type { Fields } from '../validate/problem.ts'
+import { fieldsOf, listOf, oneOf, textMapOf, textOf } from '../validate/raw-fields.ts'
 import { projectName } from './project-metadata.ts'
-import { fieldsOf, listOf, oneOf, textMapOf, textOf } from './raw-fields.ts'
 
 const PHASES = ['Pending', 'Running', 'Succeeded', 'Failed', 'Unknown'] as const
 

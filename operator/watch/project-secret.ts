@@ -1,9 +1,9 @@
 import { SecretValue } from '../resources/secret-value.ts'
 import { CLIENT_KEY_LABEL, type ClientKeyResource, type SecretResource } from '../resources/snapshot.ts'
 import type { Fields } from '../validate/problem.ts'
+import { textMapOf } from '../validate/raw-fields.ts'
 import { digestClientKey } from './client-key-digest.ts'
 import { projectMetadata } from './project-metadata.ts'
-import { textMapOf } from './raw-fields.ts'
 import { readSecretValues } from './secret-values.ts'
 
 /** Digests only: the keys themselves are forgotten here. */

@@ -1,7 +1,7 @@
 import type { ServicePort, ServiceResource } from '../resources/snapshot.ts'
 import type { Fields } from '../validate/problem.ts'
+import { fieldsOf, listOf, oneOf, textOf, textsOf } from '../validate/raw-fields.ts'
 import { projectName } from './project-metadata.ts'
-import { fieldsOf, listOf, oneOf, textOf, textsOf } from './raw-fields.ts'
 
 const TYPES = ['ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName'] as const
 const HEADLESS = 'None'

@@ -1,7 +1,7 @@
 import type { EndpointSliceResource, SliceEndpoint } from '../resources/snapshot.ts'
 import type { Fields } from '../validate/problem.ts'
+import { fieldsOf, listOf, oneOf, textMapOf, textOf, textsOf } from '../validate/raw-fields.ts'
 import { projectName } from './project-metadata.ts'
-import { fieldsOf, listOf, oneOf, textMapOf, textOf, textsOf } from './raw-fields.ts'
 
 const SERVICE_LABEL = 'kubernetes.io/service-name'
 const ADDRESS_TYPES = ['IPv4', 'IPv6', 'FQDN'] as const

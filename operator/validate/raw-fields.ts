@@ -1,4 +1,4 @@
-import { type Fields, isFields } from '../validate/problem.ts'
+import { type Fields, isFields } from './problem.ts'
 
 /** Readers of what the API server sends. What is not of the expected type counts as absent: one strange object must not stop its kind. */
 
