@@ -2,7 +2,7 @@ import type { Fields } from '../validate/problem.ts'
 import { listOf, textOf } from '../validate/raw-fields.ts'
 
 export const BASE_URL = 'OPENAI_BASE_URL'
-export const API_KEY = 'OPENAI_API_KEY'
+const API_KEY = 'OPENAI_API_KEY'
 /** Client libraries want one; the sidecar reads none. */
 const PLACEHOLDER = 'llama-swap-sidecar'
 
