@@ -3,11 +3,13 @@ import { randomUUID } from 'node:crypto'
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import { dump } from 'js-yaml'
-import type { OperatorConfig } from '../operator/config.ts'
+import type { OperatorConfig, SidecarConfig } from '../operator/config.ts'
+import { webhookConfigurationName, webhookManifests } from '../operator/inject/manifests.ts'
 import { KubeClient } from '../operator/kube/client.ts'
 import { loadKubeConfig } from '../operator/kube/kube-config.ts'
 import { Operator } from '../operator/main.ts'
 import { operatorRights } from '../operator/workloads/rbac.ts'
+import { serviceNames } from '../operator/workloads/service-names.ts'
 import { createLogger, LOG_LEVELS } from '../proxy/account/log.ts'
 import { type Flag, type FlagValues, flag, helpLines, listValue, oneOfValue, readFlags, UsageError, wholeValue } from '../proxy/config.ts'
 import { runUntilSignal } from '../proxy/process.ts'
@@ -37,14 +39,24 @@ const OPERATOR_FLAGS: readonly Flag[] = [
     '',
     'backend addresses denied besides loopback, link-local, metadata, the API server and other namespaces',
   ),
+  flag('sidecar-image', 'IMAGE', '', 'image of the sidecars that are injected into Pods that ask for one; absent = none are'),
+  flag('sidecar-mode', 'MODE', 'Auto', 'Auto, Native, Classic: native sidecars where the cluster has them, from Kubernetes 1.29'),
+  flag('sidecar-operator', 'URL', '', 'where injected sidecars dial; absent = wss://llama-swap-operator.NAMESPACE.svc:8443'),
+  flag('webhook-port', 'PORT', '9443', 'port of the webhook that injects them'),
+  flag('webhook-configuration', 'NAME', '', 'its MutatingWebhookConfiguration; absent = llama-swap-sidecars-NAMESPACE'),
   flag('log-level', 'LEVEL', 'info', LOG_LEVELS.join(', ')),
 ]
 
+const SIDECAR_MODES = ['Auto', 'Native', 'Classic'] as const
+/** Flags without a value: what is printed in place of a start. */
+const PRINTS = ['--print-rbac', '--print-webhook']
+
 const HELP = [
-  'llama-swap operator [--print-rbac]',
+  'llama-swap operator [--print-rbac | --print-webhook]',
   '',
   'Watches LlamaModels and RoutingPolicies and pushes routing tables to proxies. Each flag has a twin in the environment: --namespace is',
-  'LLAMA_SWAP_NAMESPACE. --print-rbac prints the objects to apply for its rights, with exactly the verbs it uses, and ends.',
+  'LLAMA_SWAP_NAMESPACE. --print-rbac prints the objects to apply for its rights, with exactly the verbs it uses, and ends; --print-webhook',
+  'those for sidecars to be injected.',
   '',
   ...helpLines(OPERATOR_FLAGS),
 ]
@@ -52,12 +64,13 @@ const HELP = [
 export async function runOperator(argv: readonly string[], env: Env): Promise<number> {
   const { values, rest } = readFlags(
     OPERATOR_FLAGS,
-    argv.filter((one) => one !== '--print-rbac'),
+    argv.filter((one) => !PRINTS.includes(one)),
     env,
   )
   if (rest.length > 0) throw new UsageError(`"${rest[0]}" is no flag of operator. Use --help to see the flags.`)
   if (values.has('help')) return print(HELP)
   if (argv.includes('--print-rbac')) return print([rightsOf(values)])
+  if (argv.includes('--print-webhook')) return print([webhookOf(values)])
   const log = createLogger({
     write: (line) => process.stdout.write(line),
     level: oneOfValue(values, 'log-level', LOG_LEVELS),
@@ -86,15 +99,47 @@ function rightsOf(values: FlagValues): string {
     serviceAccount: textOf(values, 'service-account'),
     namespaces: namespacesOf(values),
     bundleNamespaces: listValue(values, 'bundle-namespaces'),
+    ...(values.has('sidecar-image') && { webhook: webhookNameOf(values) }),
   })
-  return rights.map((manifest) => dump(manifest, { noRefs: true }).trimEnd()).join('\n---\n')
+  return yamlOf(rights)
 }
+
+const webhookOf = (values: FlagValues): string =>
+  yamlOf(
+    webhookManifests({
+      namespace: textOf(values, 'namespace'),
+      namespaces: namespacesOf(values),
+      configuration: webhookNameOf(values),
+    }),
+  )
+
+const webhookNameOf = (values: FlagValues): string =>
+  values.get('webhook-configuration') ?? webhookConfigurationName(textOf(values, 'namespace'))
+
+const yamlOf = (manifests: readonly object[]): string =>
+  manifests.map((manifest) => dump(manifest, { noRefs: true }).trimEnd()).join('\n---\n')
 
 const textOf = (values: FlagValues, name: string): string => values.get(name) ?? ''
 
 function namespacesOf(values: FlagValues): 'all' | readonly string[] {
   const namespaces = listValue(values, 'namespaces')
   return namespaces.length === 0 ? 'all' : namespaces
+}
+
+/** Throws UsageError. */
+function sidecarConfig(values: FlagValues): SidecarConfig | undefined {
+  const image = values.get('sidecar-image')
+  if (image === undefined) return undefined
+  const operatorUrl = values.get('sidecar-operator') ?? `wss://llama-swap-operator.${textOf(values, 'namespace')}.svc:8443`
+  if (!operatorUrl.startsWith('wss://') || !URL.canParse(operatorUrl))
+    throw new UsageError(`--sidecar-operator must be wss://HOST:PORT, not "${operatorUrl}".`)
+  return {
+    image,
+    operatorUrl,
+    mode: oneOfValue(values, 'sidecar-mode', SIDECAR_MODES),
+    port: wholeValue(values, 'webhook-port', 65_535),
+    webhook: webhookNameOf(values),
+  }
 }
 
 function operatorConfig(values: FlagValues, env: Env): OperatorConfig {
@@ -104,6 +149,7 @@ function operatorConfig(values: FlagValues, env: Env): OperatorConfig {
   const port = (name: string): number => wholeValue(values, name, 65_535)
   const address = values.get('address')
   const gatewayUrl = values.get('gateway-url')
+  const sidecars = sidecarConfig(values)
   return {
     namespace,
     identity: `${values.get('identity') ?? hostname()}_${randomUUID()}`,
@@ -118,6 +164,7 @@ function operatorConfig(values: FlagValues, env: Env): OperatorConfig {
     bundleNamespaces: listValue(values, 'bundle-namespaces'),
     ...(address !== undefined && { address }),
     ...(gatewayUrl !== undefined && { gatewayUrl }),
+    ...(sidecars !== undefined && { sidecars }),
     addresses: {
       base: 'Cluster',
       allow: listValue(values, 'allow-addresses'),
@@ -126,13 +173,6 @@ function operatorConfig(values: FlagValues, env: Env): OperatorConfig {
     },
   }
 }
-
-const serviceNames = (service: string, namespace: string): readonly string[] => [
-  service,
-  `${service}.${namespace}`,
-  `${service}.${namespace}.svc`,
-  `${service}.${namespace}.svc.cluster.local`,
-]
 
 /** Where the operator itself reaches it; the endpoints of the Service `kubernetes` are known from the watch. */
 function apiServerAddresses(values: FlagValues, env: Env): readonly string[] {

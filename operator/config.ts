@@ -25,6 +25,20 @@ export interface OperatorConfig {
   /** Where sidecars reach backends that need a credential. */
   readonly gatewayUrl?: string
   readonly addresses: AddressSettings
+  /** Absent: no sidecars are injected. */
+  readonly sidecars?: SidecarConfig
+}
+
+export interface SidecarConfig {
+  readonly image: string
+  /** Auto: native where the cluster can. */
+  readonly mode: 'Auto' | 'Native' | 'Classic'
+  /** Where sidecars dial. */
+  readonly operatorUrl: string
+  /** Of the webhook. */
+  readonly port: number
+  /** Name of the MutatingWebhookConfiguration. */
+  readonly webhook: string
 }
 
 /** The part of a structured logger that an operator uses. */

@@ -3,8 +3,13 @@
  * starts warm; only the leader takes proxies and writes. Owner: `cli/operator.ts`; `start()` once, `close()` once.
  */
 import { createServer, type Server } from 'node:http'
+import { isDeepStrictEqual } from 'node:util'
 import { OperatorMetrics } from './account/metrics.ts'
+import { Admission } from './admission/admission.ts'
+import { publishCaBundle } from './admission/ca-bundle.ts'
 import type { Log, OperatorConfig } from './config.ts'
+import { optedIn } from './inject/audit.ts'
+import { WEBHOOK_SERVICE } from './inject/manifests.ts'
 import type { KubeClient, RequestRecord } from './kube/client.ts'
 import { reviewToken } from './kube/token-review.ts'
 import { Election } from './lead/election.ts'
@@ -24,6 +29,7 @@ import { ClusterSource } from './watch/cluster.ts'
 import type { ClusterProblem } from './watch/cluster-problem.ts'
 import { describe } from './watch/collection.ts'
 import { neededRights } from './workloads/rbac.ts'
+import { serviceNames } from './workloads/service-names.ts'
 
 export interface OperatorOptions {
   readonly config: OperatorConfig
@@ -36,6 +42,7 @@ export interface OperatorPorts {
   readonly push: number
   readonly metrics: number
   readonly admin: number
+  readonly webhook?: number
 }
 
 /** How often a standby tells its server who leads now. */
@@ -52,6 +59,7 @@ export class Operator {
   readonly #push: PushServer
   readonly #certificates: PushCertificates
   readonly #days: DayStore
+  readonly #admission: Admission | undefined
   readonly #rights: RightsCheck
   readonly #translate = makeTranslator()
   readonly #metricsServer: Server
@@ -78,7 +86,7 @@ export class Operator {
     })
     this.#rights = new RightsCheck({
       client,
-      needed: neededRights(config),
+      needed: neededRights({ ...config, ...(config.sidecars !== undefined && { webhook: config.sidecars.webhook }) }),
       onMissing: (message) => log.error(message),
       onError: (error) => log.debug('the operator could not ask which rights it has; it asks again', { error: String(error) }),
     })
@@ -138,13 +146,17 @@ export class Operator {
       days: () => this.#push.days(),
       onProblem: ({ what, error }) => log.warn(`could not ${what}; it is tried again`, { error: String(error) }),
     })
+    this.#admission = this.#makeAdmission()
+    const { sidecars } = config
     this.#certificates = new PushCertificates({
       client,
       namespace: config.namespace,
-      bundleNamespaces: () => config.bundleNamespaces,
-      names: config.pushNames,
+      bundleNamespaces: () => this.#bundleNamespaces(),
+      names: [...config.pushNames, ...(sidecars === undefined ? [] : serviceNames(WEBHOOK_SERVICE, config.namespace))],
+      ...(sidecars !== undefined && { publishAlso: (bundle, signal) => publishCaBundle(client, sidecars.webhook, bundle, signal) }),
       onCertificate: (certificate) => {
         this.#push.setCertificate(certificate)
+        this.#admission?.setCertificate(certificate)
         this.#hasCertificate = true
       },
       onProblem: ({ what, error }) => log.warn(`could not ${what}; it is tried again`, { error: String(error) }),
@@ -158,10 +170,12 @@ export class Operator {
   /** Opens every port, then begins to watch. Rejects if a port cannot be had. */
   async start(): Promise<OperatorPorts> {
     const { config } = this.#options
+    const webhook = await this.#admission?.start(config.host)
     const ports = {
       push: await this.#push.listen(config.pushPort, config.host),
       metrics: await listening(this.#metricsServer, config.metricsPort, config.host),
       admin: await listening(this.#adminServer, config.adminPort, '127.0.0.1'),
+      ...(webhook !== undefined && { webhook }),
     }
     this.#source.start()
     this.#election.start()
@@ -183,6 +197,7 @@ export class Operator {
     await this.#push.close()
     await this.#source.close()
     await this.#rights.close()
+    await this.#admission?.close()
     await this.#certificatesRunning
     await this.#closedTerms
     for (const server of [this.#metricsServer, this.#adminServer]) {
@@ -202,13 +217,48 @@ export class Operator {
         if (epoch === undefined || table === undefined) return undefined
         return { epoch, seq: this.#push.seq, models: table.models.length, policies: table.policies.length }
       },
+      reviews: () => this.#admission?.inFlight,
+      sidecars: () => (this.#leads() ? this.#admission?.audit() : undefined),
     })
+  }
+
+  #makeAdmission(): Admission | undefined {
+    const { config, log } = this.#options
+    if (config.sidecars === undefined) return undefined
+    const admission = new Admission({
+      client: this.#client,
+      config: config.sidecars,
+      namespace: config.namespace,
+      seesNamespaces: config.namespaces === 'all',
+      resources: () => this.#resources,
+      isLeader: () => this.#leads(),
+      instance: config.identity,
+      onRecord: (record) => this.#metrics.reviewed(record),
+      onWork: (record) => this.#metrics.recordWork('missed_sidecars', record),
+      onBug: (error) => log.error('a Pod was left without sidecar by a bug of ours', { error: String(error) }),
+      onProblem: (what, error) => log.warn(`could not ${what}; it is tried again`, { error: String(error) }),
+    })
+    this.#metrics.addQueue(admission.queue)
+    return admission
+  }
+
+  /** Those that were named, and where labels can be read those that are labelled. */
+  #bundleNamespaces(): readonly string[] {
+    const { bundleNamespaces, namespaces, sidecars } = this.#options.config
+    if (sidecars === undefined || namespaces !== 'all' || this.#resources === undefined) return bundleNamespaces
+    return [...bundleNamespaces, ...optedIn(this.#resources.namespaces)]
+  }
+
+  #leads(): boolean {
+    return this.#term?.epoch !== undefined && this.#election.isLeader
   }
 
   #take(resources: Resources, problems: readonly ClusterProblem[]): void {
     const { log } = this.#options
     const startedAt = performance.now()
+    const before = this.#bundleNamespaces()
     this.#resources = resources
+    if (!isDeepStrictEqual(before, this.#bundleNamespaces())) this.#certificates.lookSoon()
     this.#tellProblems(problems)
     this.#translation = this.#translate(resources, { epoch: 0, seq: 0 })
     this.#metrics.translated(performance.now() - startedAt)
@@ -300,7 +350,7 @@ export class Operator {
     const { config, log } = this.#options
     const report = new Report({
       client: this.#client,
-      isLeader: () => this.#term?.epoch !== undefined && this.#election.isLeader,
+      isLeader: () => this.#leads(),
       heard: () => ({
         programming: this.#push.programming(),
         votes: this.#push.reports(),

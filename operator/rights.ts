@@ -87,19 +87,26 @@ async function missingOf(client: KubeClient, { namespace, role, rules }: NeededR
   return messages
 }
 
-const accessesOf = ({ apiGroups, resources, verbs }: Rule, namespace: string | undefined): readonly Access[] =>
-  apiGroups.flatMap((group) =>
-    resources.flatMap((resource) => verbs.map((verb) => ({ group, resource, verb, ...(namespace !== undefined && { namespace }) }))),
+function accessesOf({ apiGroups, resources, verbs, resourceNames = [] }: Rule, namespace: string | undefined): readonly Access[] {
+  const where = namespace === undefined ? {} : { namespace }
+  const objects = resourceNames.length === 0 ? [{}] : resourceNames.map((name) => ({ name }))
+  return apiGroups.flatMap((group) =>
+    resources.flatMap((resource) => verbs.flatMap((verb) => objects.map((object) => ({ group, resource, verb, ...where, ...object })))),
   )
+}
 
-const grants = (rule: GrantedRule, { group, resource, verb }: Access): boolean =>
-  has(rule.groups, group) && has(rule.resources, resource) && has(rule.verbs, verb)
+const grants = (rule: GrantedRule, { group, resource, verb, name }: Access): boolean =>
+  has(rule.groups, group) &&
+  has(rule.resources, resource) &&
+  has(rule.verbs, verb) &&
+  (rule.names.length === 0 || (name !== undefined && rule.names.includes(name)))
 
 const has = (list: readonly string[], item: string): boolean => list.includes(item) || list.includes('*')
 
-function messageOf({ apiGroups }: Rule, lacking: readonly Access[], role: string): string {
+function messageOf({ apiGroups, resourceNames }: Rule, lacking: readonly Access[], role: string): string {
   const [verbs, resources] = [unique(lacking.map(({ verb }) => verb)), unique(lacking.map(({ resource }) => resource))]
-  const rule = `apiGroups ${JSON.stringify(apiGroups)}, resources ${JSON.stringify(resources)}, verbs ${JSON.stringify(verbs)}`
+  const names = resourceNames === undefined ? '' : `, resourceNames ${JSON.stringify(resourceNames)}`
+  const rule = `apiGroups ${JSON.stringify(apiGroups)}, resources ${JSON.stringify(resources)}, verbs ${JSON.stringify(verbs)}${names}`
   const namespace = lacking[0]?.namespace
   const [place, where] =
     namespace === undefined ? ['in all namespaces', `ClusterRole ${role}`] : [`in namespace ${namespace}`, `Role ${role} there`]

@@ -108,16 +108,30 @@ const ROWS: Readonly<Record<string, Row>> = {
     imports: ['proxy/routing-table', 'operator/resources', 'operator/serve', 'operator/validate', 'operator/kube', 'operator/quota'],
     packages: ['ws', '@peculiar/x509', 'reflect-metadata'],
   },
-  'operator/watch': { imports: ['operator/resources', 'operator/validate', 'operator/kube'], packages: ['js-yaml'] },
+  'operator/watch': { imports: ['operator/inject', 'operator/resources', 'operator/validate', 'operator/kube'], packages: ['js-yaml'] },
   'operator/queue': { imports: [] },
   'operator/lead': { imports: ['operator/validate', 'operator/kube'] },
   'operator/report': {
     imports: ['operator/resources', 'operator/validate', 'operator/translate', 'operator/kube', 'operator/queue', 'proxy/routing-table'],
   },
   'operator/quota': { pure: true, imports: ['proxy/routing-table'] },
-  'operator/account': { imports: ['operator/kube', 'operator/queue', 'operator/watch', 'proxy/routing-table'], packages: ['prom-client'] },
+  'operator/account': {
+    imports: ['operator/admission', 'operator/inject', 'operator/kube', 'operator/queue', 'operator/watch', 'proxy/routing-table'],
+    packages: ['prom-client'],
+  },
   'operator/workloads': { pure: true, imports: [] },
-  'operator/inject': { pure: true, imports: ['operator/translate', 'operator/validate'] },
+  'operator/inject': { pure: true, imports: ['operator/resources', 'operator/translate', 'operator/validate'] },
+  'operator/admission': {
+    imports: [
+      'operator/config.ts',
+      'operator/inject',
+      'operator/kube',
+      'operator/queue',
+      'operator/resources',
+      'operator/serve',
+      'operator/validate',
+    ],
+  },
   'operator/serve': { imports: [], packages: ['express'] },
   'operator/config.ts': { pure: true, imports: ['operator/resources'] },
   'operator/rights.ts': { imports: ['operator/kube', 'operator/workloads'] },
@@ -125,7 +139,9 @@ const ROWS: Readonly<Record<string, Row>> = {
   'operator/main.ts': {
     imports: [
       'operator/account',
+      'operator/admission',
       'operator/config.ts',
+      'operator/inject',
       'operator/kube',
       'operator/lead',
       'operator/push',

@@ -5,6 +5,10 @@
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { ProxyMode } from '../../proxy/routing-table/frames.ts'
+import type { WebhookRecord } from '../admission/server.ts'
+import { type Audit, MISSING } from '../inject/audit.ts'
+import { RESULTS } from '../inject/inject.ts'
+import { WEBHOOK_PATH } from '../inject/manifests.ts'
 import type { RequestRecord } from '../kube/client.ts'
 import type { WorkQueue, WorkRecord } from '../queue/work-queue.ts'
 
@@ -16,6 +20,9 @@ export interface Sources {
   readonly proxies: () => Readonly<Record<ProxyMode, number>> | undefined
   /** Of what was published last. */
   readonly table: () => { readonly epoch: number; readonly seq: number; readonly models: number; readonly policies: number } | undefined
+  /** Reviews of Pods that are being answered. */
+  readonly reviews?: () => number | undefined
+  readonly sidecars?: () => Audit | undefined
 }
 
 const QUEUE_BOUNDS = [0.001, 0.01, 0.1, 1, 10, 100, 1000]
@@ -85,9 +92,23 @@ export class OperatorMetrics {
     WORK_BOUNDS,
   )
 
+  readonly #injections = this.#counter('llama_swap_injections_total', 'Pods that were judged, by result (sidecars.md).', ['result'])
+  readonly #webhookRequests = this.#counter('controller_runtime_webhook_requests_total', 'Answers of the webhook, by HTTP status.', [
+    'webhook',
+    'code',
+  ])
+  readonly #webhookTook = this.#histogram(
+    'controller_runtime_webhook_latency_seconds',
+    'How long an answer of the webhook took.',
+    ['webhook'],
+    WORK_BOUNDS,
+  )
+
   constructor(sources: Sources) {
+    for (const result of [...RESULTS, 'Error']) this.#injections.inc({ result }, 0)
     this.#registerQueues()
     this.#registerSources(sources)
+    this.#registerSidecars(sources)
   }
 
   /** Its gauges are read when scraped. Call once a queue; `recordWork` is its `onRecord`. */
@@ -135,6 +156,12 @@ export class OperatorMetrics {
     this.#restarts.inc({ resource: this.#bounded('resource', resource), reason: this.#bounded('restart', reason) })
   }
 
+  reviewed({ status, ms, result }: WebhookRecord): void {
+    this.#webhookRequests.inc({ webhook: WEBHOOK_PATH, code: String(status) })
+    this.#webhookTook.observe({ webhook: WEBHOOK_PATH }, ms / 1000)
+    if (result !== undefined) this.#injections.inc({ result })
+  }
+
   translated(ms: number): void {
     this.#translate.observe(ms / 1000)
   }
@@ -173,6 +200,24 @@ export class OperatorMetrics {
       'controller',
       (queue) => queue.concurrency,
     )
+  }
+
+  #registerSidecars({ reviews, sidecars }: Sources): void {
+    this.#gauge('controller_runtime_webhook_requests_in_flight', 'Reviews of Pods that are being answered.', ['webhook'], () => {
+      const now = reviews?.()
+      return now === undefined ? [] : [[{ webhook: WEBHOOK_PATH }, now]]
+    })
+    this.#gauge(
+      'llama_swap_sidecar_pods',
+      'Pods with a sidecar: as it would be injected now, an older one, or one by hand.',
+      ['state'],
+      () => Object.entries(sidecars?.()?.counts ?? {}).map(([state, count]) => [{ state }, count]),
+    )
+    this.#gauge('llama_swap_sidecars_missing', 'Pods that ask for a sidecar and have none, by reason (sidecars.md).', ['reason'], () => {
+      const missed = sidecars?.()?.missed
+      if (missed === undefined) return []
+      return MISSING.map((reason) => [{ reason }, missed.filter((one) => one.reason === reason).length])
+    })
   }
 
   #registerSources({ lease, isLeader, proxies, table }: Sources): void {

@@ -10,7 +10,7 @@ import { CONTAINERS, INJECTED, NOT_INJECTED, REFUSALS, type RefusalReason, SIDEC
 import { type Operation, Patch } from './patch.ts'
 import { portsOf, type SidecarPorts } from './ports.ts'
 import { isInjected, isOurs, othersOf, type PodParts, partsOf, refusalOf } from './refusal.ts'
-import { sidecarContainer, sidecarVolumes } from './sidecar.ts'
+import { DEFAULT_GRACE_SECONDS, sidecarContainer, sidecarVolumes } from './sidecar.ts'
 import { BASE_URL, baseUrlOf, variablesFor } from './variables.ts'
 
 /** Completed: it had a sidecar, and a container that was added since has got its variables. */
@@ -59,7 +59,7 @@ function addSidecar(
   { ports, amounts }: { readonly ports: SidecarPorts; readonly amounts: Amounts },
 ): void {
   const grace = spec['terminationGracePeriodSeconds']
-  const container = sidecarContainer(settings, { ports, amounts, graceSeconds: typeof grace === 'number' ? grace : 30 })
+  const container = sidecarContainer(settings, { ports, amounts, graceSeconds: typeof grace === 'number' ? grace : DEFAULT_GRACE_SECONDS })
   if (settings.mode === 'Native') patch.first(['initContainers'], container)
   else patch.last(['containers'], container)
   for (const volume of sidecarVolumes()) patch.last(['volumes'], volume)

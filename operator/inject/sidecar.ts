@@ -1,7 +1,7 @@
 import type { Fields } from '../validate/problem.ts'
-import type { Amounts } from './amounts.ts'
+import { type Amounts, amountsOf } from './amounts.ts'
 import { CONTAINER_NAME, PUSH_VOLUME, type SidecarSettings, TABLE_VOLUME } from './names.ts'
-import type { SidecarPorts } from './ports.ts'
+import { portsOf, type SidecarPorts } from './ports.ts'
 
 /** What differs from Pod to Pod. */
 export interface SidecarOfPod {
@@ -17,6 +17,8 @@ const TABLE = '/var/lib/llama-swap'
 const USER = 65_532
 /** The proxy counts as started after 5 s at most; the rest is for a node that is very busy. */
 const STARTUP_FAILURES = 300
+/** Of Kubernetes. */
+export const DEFAULT_GRACE_SECONDS = 30
 
 export function sidecarContainer(settings: SidecarSettings, { ports, amounts, graceSeconds }: SidecarOfPod): Fields {
   return {
@@ -62,6 +64,14 @@ export function sidecarContainer(settings: SidecarSettings, { ports, amounts, gr
       { name: TABLE_VOLUME, mountPath: TABLE },
     ],
   }
+}
+
+/** What a Pod gets that says nothing about it: by this, one installation's sidecars are told from another's. */
+export const defaultSidecar = (settings: SidecarSettings): Fields => {
+  const silent = (): undefined => undefined
+  const amounts = amountsOf({}, { limitCpu: false, areGuaranteed: false }, silent)
+  const container = sidecarContainer(settings, { ports: portsOf({}, silent), amounts, graceSeconds: DEFAULT_GRACE_SECONDS })
+  return { container, volumes: sidecarVolumes() }
 }
 
 /**

@@ -10,6 +10,8 @@ export interface Access {
   /** "pods", or with a subresource "pods/status". */
   readonly resource: string
   readonly verb: string
+  /** Of the object; absent: any. */
+  readonly name?: string
 }
 
 /** As a Role has it; "*" stands for all. */
@@ -17,6 +19,8 @@ export interface GrantedRule {
   readonly groups: readonly string[]
   readonly resources: readonly string[]
   readonly verbs: readonly string[]
+  /** Empty: all. */
+  readonly names: readonly string[]
 }
 
 const PATH = '/apis/authorization.k8s.io/v1'
@@ -31,18 +35,20 @@ export async function readGrantedRules(client: KubeClient, namespace: string, op
 
 /** Whether the client itself may do this. */
 export async function mayDo(client: KubeClient, access: Access, options: CallOptions): Promise<boolean> {
-  const { namespace, group, verb } = access
+  const { namespace, group, verb, name } = access
   const [resource, subresource] = access.resource.split('/')
-  const resourceAttributes = { group, resource, verb, ...(namespace && { namespace }), ...(subresource && { subresource }) }
+  const where = { ...(namespace && { namespace }), ...(name && { name }), ...(subresource && { subresource }) }
+  const resourceAttributes = { group, resource, verb, ...where }
   const body = { apiVersion: 'authorization.k8s.io/v1', kind: 'SelfSubjectAccessReview', spec: { resourceAttributes } }
   const { status } = await client.create(`${PATH}/selfsubjectaccessreviews`, body, options)
   return isFields(status) && status['allowed'] === true
 }
 
-const readRule = ({ apiGroups, resources, verbs }: Fields): GrantedRule => ({
+const readRule = ({ apiGroups, resources, verbs, resourceNames }: Fields): GrantedRule => ({
   groups: textsOf(apiGroups),
   resources: textsOf(resources),
   verbs: textsOf(verbs),
+  names: textsOf(resourceNames),
 })
 
 const textsOf = (list: unknown): readonly string[] => (Array.isArray(list) ? list.filter((item) => typeof item === 'string') : [])

@@ -60,6 +60,8 @@ export interface PushCertificatesOptions {
   readonly namespace: string
   /** Others that want the bundle. */
   readonly bundleNamespaces: () => readonly string[]
+  /** Where else it has to be known; with each look of the leader. */
+  readonly publishAlso?: (bundle: string, signal: AbortSignal) => Promise<void>
   /** DNS names, or addresses, under which proxies dial this replica. */
   readonly names: readonly string[]
   /** For this replica's server: first, and whenever it is renewed. */
@@ -93,6 +95,7 @@ interface Leaf extends KeyedCertificate {
 export class PushCertificates {
   readonly #options: PushCertificatesOptions
   #leaf: Leaf | undefined
+  #wake = new AbortController()
 
   constructor(options: PushCertificatesOptions) {
     this.#options = options
@@ -101,11 +104,18 @@ export class PushCertificates {
   /** Looks now and every minute until `signal`; earlier after a failure, and while there is no authority. */
   async run(leads: () => boolean, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      this.#wake = new AbortController()
       const found = await this.look(leads(), signal).catch((error: unknown) =>
         this.#problem('look after the certificates of the push', error),
       )
-      await wait(pauseMs(found), undefined, { signal, ref: false }).catch(() => undefined)
+      const woken = AbortSignal.any([signal, this.#wake.signal])
+      await wait(pauseMs(found), undefined, { signal: woken, ref: false }).catch(() => undefined)
     }
+  }
+
+  /** Another namespace wants the bundle: it is not to wait for the next look. */
+  lookSoon(): void {
+    this.#wake.abort()
   }
 
   /** One look. False = there is no authority, and only a leader makes one. Rejects when the API server refuses. */
@@ -166,9 +176,10 @@ export class PushCertificates {
 
   /** The own namespace has to work; elsewhere a refusal is told and tried again with the next look. */
   async #publish(authorities: Authorities, signal: AbortSignal): Promise<void> {
-    const { namespace, bundleNamespaces } = this.#options
+    const { namespace, bundleNamespaces, publishAlso } = this.#options
     const bundle = bundleOf(authorities)
     await this.#apply(namespace, bundle, signal)
+    await publishAlso?.(bundle, signal).catch((error: unknown) => this.#problem("publish the push's CA to the webhook", error))
     for (const other of new Set(bundleNamespaces())) {
       if (other === namespace) continue
       await this.#apply(other, bundle, signal).catch((error: unknown) =>

@@ -105,6 +105,15 @@ export interface PodResource {
   readonly ips: readonly string[]
   /** Named container ports, native sidecars' included. */
   readonly ports: readonly ServicePort[]
+  /** Of one that asks for a sidecar of ours or has one. */
+  readonly sidecar?: {
+    readonly asked: boolean
+    readonly has: boolean
+    /** Of what was injected; absent = none was, or by hand. */
+    readonly version?: string
+    /** Why it was left without. */
+    readonly refused?: string
+  }
 }
 
 /** Keys with which the cluster signs ServiceAccount tokens: proxies verify clients' tokens with them. */

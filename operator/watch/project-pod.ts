@@ -1,3 +1,4 @@
+import { sidecarOf } from '../inject/audit.ts'
 import type { PodResource, ServicePort } from '../resources/snapshot.ts'
 import type { Fields } from '../validate/problem.ts'
 import { fieldsOf, listOf, oneOf, textMapOf, textOf } from '../validate/raw-fields.ts'
@@ -8,6 +9,7 @@ const PHASES = ['Pending', 'Running', 'Succeeded', 'Failed', 'Unknown'] as const
 export function projectPod(raw: Fields): PodResource {
   const { uid, labels, deletionTimestamp } = fieldsOf(raw['metadata'])
   const spec = fieldsOf(raw['spec'])
+  const sidecar = sidecarOf(raw)
   const { phase, conditions, podIP, podIPs } = fieldsOf(raw['status'])
   const ips = listOf(podIPs).flatMap(({ ip }) => (textOf(ip) === '' ? [] : [textOf(ip)]))
   return {
@@ -19,6 +21,7 @@ export function projectPod(raw: Fields): PodResource {
     terminating: deletionTimestamp !== undefined && deletionTimestamp !== null,
     ips: ips.length > 0 || textOf(podIP) === '' ? ips : [textOf(podIP)],
     ports: namedPorts(spec),
+    ...(sidecar !== undefined && { sidecar }),
   }
 }
 

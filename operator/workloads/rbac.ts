@@ -12,6 +12,8 @@ export interface Installation {
   readonly namespaces: 'all' | readonly string[]
   /** Namespaces that get the push's CA bundle besides its own. */
   readonly bundleNamespaces?: readonly string[]
+  /** Name of its MutatingWebhookConfiguration; absent = no sidecars are injected. */
+  readonly webhook?: string
 }
 
 /** What one Role or ClusterRole has to allow. */
@@ -67,6 +69,14 @@ const OWN: readonly Rule[] = [
 /** Only a cluster-wide install: namespaces by label, and tokens asked of the API server. */
 const CLUSTER: readonly Rule[] = [rule('', ['namespaces'], WATCH), rule('authentication.k8s.io', ['tokenreviews'], ['create'])]
 
+/** Its own webhook's `caBundle`; of all webhooks of the cluster no other. */
+const webhookRules = (name: string): readonly Rule[] => [
+  { ...rule('admissionregistration.k8s.io', ['mutatingwebhookconfigurations'], ['get', 'patch']), resourceNames: [name] },
+]
+
+/** The bundle in whatever namespace is labelled; of all ConfigMaps no other. */
+const BUNDLE_ANYWHERE: readonly Rule[] = BUNDLE.map((bundle) => ({ ...bundle, resourceNames: ['llama-swap-push-ca'] }))
+
 /**
  * By Role and ClusterRole. What lies outside the installation's own namespace has that namespace in its name: another installation must not
  * take its rights away.
@@ -75,6 +85,7 @@ export function neededRights({
   namespace,
   namespaces,
   bundleNamespaces = [],
+  webhook,
 }: Omit<Installation, 'serviceAccount'>): readonly NeededRights[] {
   const role = `${NAME}-${namespace}`
   const served: readonly NeededRights[] =
@@ -84,8 +95,12 @@ export function neededRights({
   const bundles = bundleNamespaces
     .filter((other) => other !== namespace)
     .map((other) => ({ namespace: other, role: `${role}-bundle`, rules: BUNDLE }))
+  const injecting =
+    webhook === undefined
+      ? []
+      : [{ role: `${role}-sidecars`, rules: [...webhookRules(webhook), ...(namespaces === 'all' ? BUNDLE_ANYWHERE : [])] }]
   const isServed = namespaces === 'all' || namespaces.includes(namespace)
-  return [...served, { namespace, role: `${NAME}-own`, rules: isServed ? without(OWN, SERVED) : OWN }, ...bundles]
+  return [...served, { namespace, role: `${NAME}-own`, rules: isServed ? without(OWN, SERVED) : OWN }, ...bundles, ...injecting]
 }
 
 /** `rules` but for the verbs that `granted` has for the same things. */
