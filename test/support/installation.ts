@@ -69,7 +69,7 @@ export async function install(cluster: Cluster, { namespaces, args: shared = [] 
   const folder = mkdtempSync(join(tmpdir(), 'llama-swap-install-'))
   folders.push(folder)
   const scope = namespaces === undefined ? [] : ['--namespaces', namespaces.join(',')]
-  await cluster.apply(printRights(['--namespace', namespace, ...scope, ...shared]))
+  await cluster.apply(printed(['--print-rbac', '--namespace', namespace, ...scope, ...shared]))
   const urls: string[] = []
   const caFile = join(folder, 'push-ca.crt')
   let proxies = 0
@@ -130,8 +130,9 @@ export async function install(cluster: Cluster, { namespaces, args: shared = [] 
   }
 }
 
-function printRights(args: readonly string[]): string {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [join(ROOT, 'cli/main.ts'), 'operator', '--print-rbac', ...args], {
+/** What `llama-swap operator` prints. */
+export function printed(args: readonly string[]): string {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(ROOT, 'cli/main.ts'), 'operator', ...args], {
     encoding: 'utf8',
   })
   if (status !== 0) throw new Error(stderr)
