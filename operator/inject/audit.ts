@@ -1,10 +1,10 @@
 import { type Labels, type ObjectKey, objectKey, type PodResource } from '../resources/snapshot.ts'
 import type { Fields } from '../validate/problem.ts'
-import { EXCLUDED_NAMESPACES, INJECT, INJECTED, NOT_INJECTED, REFUSALS, SIDECAR_LABEL } from './names.ts'
+import { EXCLUDED_NAMESPACES, INJECT, INJECTED, NOT_INJECTED, SIDECAR_LABEL, UNFULFILLED } from './names.ts'
 import { isOurs, partsOf } from './refusal.ts'
 
 /** Why a Pod that asks for a sidecar has none. NotReached: nobody was asked when it was made. */
-export const MISSING = [...REFUSALS, 'NamespaceNotLabelled', 'NotReached'] as const
+export const MISSING = [...UNFULFILLED, 'NamespaceNotLabelled', 'NotReached'] as const
 export type MissingReason = (typeof MISSING)[number]
 
 /** What of a Pod the audit reads. Undefined = it has nothing to do with sidecars. */

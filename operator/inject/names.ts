@@ -15,18 +15,11 @@ export const CONTAINER_NAME = 'llama-swap'
 export const PUSH_VOLUME = 'llama-swap-push'
 export const TABLE_VOLUME = 'llama-swap-table'
 
-/** Why a Pod gets no sidecar: a label of metrics and the value of an annotation. A closed list. */
-export const REFUSALS = [
-  'NotAsked',
-  'NamespaceExcluded',
-  'HasOwn',
-  'HostNetwork',
-  'StaticPod',
-  'Windows',
-  'NeedsNative',
-  'NameTaken',
-  'PortConflict',
-] as const
+/** Why a Pod that asks gets no sidecar: a label of metrics and the value of an annotation. A closed list. */
+export const UNFULFILLED = ['NamespaceExcluded', 'HostNetwork', 'StaticPod', 'Windows', 'NeedsNative', 'NameTaken', 'PortConflict'] as const
+
+/** Those, and Pods that nobody misses a sidecar at. */
+export const REFUSALS = ['NotAsked', 'HasOwn', ...UNFULFILLED] as const
 export type RefusalReason = (typeof REFUSALS)[number]
 
 export interface Refusal {
