@@ -32,3 +32,16 @@ test("what a Role gives is not given again, and the CA's bundle goes where it is
     ...bundle,
   ])
 })
+
+test('injection takes rights on its own configuration and on the bundle alone, by name', () => {
+  const given = (namespaces: 'all' | readonly string[], webhook?: string): readonly string[] =>
+    neededRights({ namespace: 'home', namespaces, ...(webhook !== undefined && { webhook }) })
+      .filter(({ role }) => role.endsWith('-sidecars'))
+      .flatMap(({ namespace = 'everywhere', rules }) =>
+        rules.map(({ verbs, resources, resourceNames }) => `${namespace}: ${[...verbs, ...resources, ...(resourceNames ?? [])].join(' ')}`),
+      )
+  const configuration = 'everywhere: get patch mutatingwebhookconfigurations hook'
+  assert.deepEqual(given('all', 'hook'), [configuration, 'everywhere: get create patch configmaps llama-swap-push-ca'])
+  assert.deepEqual(given(['team'], 'hook'), [configuration])
+  assert.deepEqual(given('all'), [])
+})

@@ -215,11 +215,21 @@ test('a namespace and a Pod that ask', async (t) => {
 
 test('an installation of some namespaces: theirs alone, with the rights that are printed', async (t) => {
   const [mine, other] = [await cluster.namespace(ASKS), await cluster.namespace(ASKS)]
-  const { operator } = await webhook(t, [mine])
+  const { operator, installed } = await webhook(t, [mine])
   const running = await operator(t)
   await injects(mine)
   assert.deepEqual(sidecarsOf(await tried(other, podOf('other'))), [])
   assert.deepEqual(complaintsOf(running), [])
+
+  await t.test('a right that is missing is named, with the object it is for', async (t) => {
+    await running.close()
+    await cluster.ask('DELETE', `/apis/rbac.authorization.k8s.io/v1/clusterroles/llama-swap-operator-${installed.namespace}-sidecars`)
+    const next = await operator(t, 'operator-1')
+    const says = new RegExp(
+      `may not get, patch mutatingwebhookconfigurations .*resourceNames \\["llama-swap-sidecars-${installed.namespace}"\\]`,
+    )
+    await eventually(async () => assert.ok(complaintsOf(next).some((line) => says.test(String(line)))))
+  })
 })
 
 test('a rotation of the CA, step by step: at none of them a Pod is missed', async (t) => {
