@@ -30,11 +30,8 @@ test('docs/sidecars.md lists every annotation with its default and bounds, and n
 })
 
 test('docs/sidecars.md lists every reason and names every result', () => {
-  assert.deepEqual(
-    rowsOf('Reason')
-      .map(([reason]) => reason)
-      .toSorted(),
-    MISSING.toSorted(),
-  )
+  const written = rowsOf('Reason').map(([reason = '']) => reason)
+  assert.equal(written.length, MISSING.length)
+  assert.deepEqual(new Set(written), new Set<string>(MISSING))
   for (const result of [...RESULTS, 'Error']) assert.ok(PAGE.includes(`\`${result}\``), result)
 })
