@@ -1,6 +1,7 @@
 import type { Code } from '../errors.ts'
 import type { CompiledEndpoint, CompiledModel } from '../routing-table/compiled.ts'
 import type { QueueLimits, RequestPriority } from '../routing-table/v1.ts'
+import { requestPriorityOf } from './client-terms.ts'
 import type { Candidate, Ctx, Input, RuleInForce } from './input.ts'
 import type { Shortage } from './limits-view.ts'
 
@@ -64,6 +65,10 @@ export interface Line {
 export const lineOf = ({ entry: { ref, limits } }: CompiledModel): Line => ({ key: ref, queue: limits?.queue })
 
 export type Refusal = Extract<Decision, { kind: 'refuse' }>
+export type Hold = Extract<Decision, { kind: 'hold' }>
+
+/** How long a request may wait in a queue that does not say. */
+export const DEFAULT_MAX_WAIT_MS = 60_000
 
 export type Verdict = { readonly kind: 'next'; readonly ctx: Ctx } | Decision
 
@@ -90,6 +95,18 @@ export function refuse(
     candidates: ctx.candidates,
   }
 }
+
+/** Waits with the client's priority; told of as the refusal is, which holds where it cannot wait. */
+export function hold(ctx: Ctx, refusal: Refusal, wait: Pick<Hold, 'lines' | 'wakeAtMs' | 'maxWaitMs'>, { facts }: Input): Hold {
+  const { rule, why, candidates } = refusal
+  return { kind: 'hold', ...wait, priority: requestPriorityOf(ctx.rule.policy, facts.client), refusal, rule, why, candidates }
+}
+
+/** Candidates that are in the running and lose now, and say why. */
+export const lose = (ctx: Ctx, loses: (candidate: Candidate, index: number) => boolean, lost: string): Ctx => ({
+  ...ctx,
+  candidates: ctx.candidates.map((one, index) => (one.lost === undefined && loses(one, index) ? { ...one, lost } : one)),
+})
 
 /** Keeps the endpoints that fit; a candidate left without any has lost, and says why. */
 export function keepEndpoints(

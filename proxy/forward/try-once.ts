@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { DEFAULT_MAX_WAIT_MS } from '../decide/decision.ts'
 import { bodyFor } from '../dialects/request.ts'
 import { profileOf } from '../engines/engines.ts'
 import type { Booking } from '../limits/booking.ts'
@@ -13,8 +14,6 @@ import type { AttemptRecord, Run, Sent } from './run.ts'
 import { settle, usedBy } from './settle.ts'
 import { upstreamPath } from './upstream-path.ts'
 
-/** How long a request may wait in an engine's queue where `limits.queue.maxWait` does not say. */
-const DEFAULT_MAX_QUEUED_MS = 60_000
 const SIGNALS_FRESH_MS = 15_000
 
 /** What a decision to send takes at once, before anything is awaited. */
@@ -92,7 +91,7 @@ export async function tryOnce(
       return (
         (waiting ?? 0) > 0 &&
         run.now() - signalsAtMs <= SIGNALS_FRESH_MS &&
-        run.now() - startMs < (model.entry.limits?.queue?.maxWaitMs ?? DEFAULT_MAX_QUEUED_MS)
+        run.now() - startMs < (model.entry.limits?.queue?.maxWaitMs ?? DEFAULT_MAX_WAIT_MS)
       )
     },
     now: run.now,

@@ -1,8 +1,5 @@
-import { requestPriorityOf } from '../client-terms.ts'
-import { anyLeft, keepEndpoints, lineOf, next, type Rule, refuse } from '../decision.ts'
-import type { Candidate, Ctx, Input } from '../input.ts'
-
-const DEFAULT_MAX_WAIT_MS = 60_000
+import { anyLeft, DEFAULT_MAX_WAIT_MS, hold, keepEndpoints, lineOf, lose, next, type Rule, refuse } from '../decision.ts'
+import type { Ctx, Input } from '../input.ts'
 
 /**
  * Leaves out endpoints that have as many requests as their model allows, and models for which others wait already. Where fallback does not
@@ -20,21 +17,10 @@ export const hasSlot: Rule = (ctx, input) => {
   const open = overloadOpens(ctx) ? orderly : withoutChain(ctx, orderly)
   if (anyLeft(open)) return next(open)
   const waited = ctx.candidates.flatMap(({ lost, model }, index) => (lost === undefined && !closed(open, index) ? [model] : []))
-  return {
-    kind: 'hold',
-    lines: waited.map(lineOf),
-    wakeAtMs: undefined,
-    maxWaitMs: Math.max(...waited.map(({ entry }) => entry.limits?.queue?.maxWaitMs ?? DEFAULT_MAX_WAIT_MS)),
-    priority: requestPriorityOf(ctx.rule.policy, input.facts.client),
-    refusal: refuse(
-      open,
-      'concurrency_limit',
-      `"${input.facts.asked}" has as many requests as it may, and as many wait. Try again shortly.`,
-    ),
-    rule: ctx.rule.name,
-    why: 'saturated',
-    candidates: open.candidates,
-  }
+  const { asked } = input.facts
+  const refusal = refuse(open, 'concurrency_limit', `"${asked}" has as many requests as it may, and as many wait. Try again shortly.`)
+  const maxWaitMs = Math.max(...waited.map(({ entry }) => entry.limits?.queue?.maxWaitMs ?? DEFAULT_MAX_WAIT_MS))
+  return { ...hold(ctx, refusal, { lines: waited.map(lineOf), wakeAtMs: undefined, maxWaitMs }, input), why: 'saturated' }
 }
 
 const CLOSED = 'fallback does not cover overload'
@@ -54,8 +40,3 @@ function withoutChain(before: Ctx, after: Ctx): Ctx {
   )
   return filled ? lose(after, ({ tier }) => tier > 0, CLOSED) : after
 }
-
-const lose = (ctx: Ctx, loses: (candidate: Candidate) => boolean, lost: string): Ctx => ({
-  ...ctx,
-  candidates: ctx.candidates.map((candidate) => (candidate.lost === undefined && loses(candidate) ? { ...candidate, lost } : candidate)),
-})

@@ -1,11 +1,13 @@
 import type { Code } from '../../errors.ts'
-import { requestPriorityOf } from '../client-terms.ts'
 import {
   anyLeft,
+  DEFAULT_MAX_WAIT_MS,
   type Decision,
+  hold,
   keepEndpoints,
   type Line,
   lineOf,
+  lose,
   next,
   type Refusal,
   type Rule,
@@ -49,14 +51,10 @@ function withinModelLimits(ctx: Ctx, input: Input): Verdict {
 
 /** Loses candidates; with all of the rule's own gone, its chain too unless fallback covers RateLimited. */
 function without(ctx: Ctx, loses: (candidate: Candidate, index: number) => boolean, lost: string): Ctx {
-  const candidates = ctx.candidates.map((one, index) => (one.lost === undefined && loses(one, index) ? { ...one, lost } : one))
+  const left = lose(ctx, loses, lost)
   const isOpen = ({ lost: why, tier }: Candidate): boolean => why === undefined && tier === 0
-  const chainShut = ctx.candidates.some(isOpen) && !candidates.some(isOpen) && !ctx.rule.fallback.when.includes('RateLimited')
-  if (!chainShut) return { ...ctx, candidates }
-  return {
-    ...ctx,
-    candidates: candidates.map((one) => (one.lost === undefined ? { ...one, lost: 'fallback does not cover rate limits' } : one)),
-  }
+  const chainShut = ctx.candidates.some(isOpen) && !left.candidates.some(isOpen) && !ctx.rule.fallback.when.includes('RateLimited')
+  return chainShut ? lose(left, () => true, 'fallback does not cover rate limits') : left
 }
 
 function besideParked(ctx: Ctx, { live, nowMs }: Input): Ctx {
@@ -96,16 +94,14 @@ const linesOf = ({ candidates }: Ctx): readonly Line[] =>
 
 /** A wait that is worth it without a queue that the model declares: a share that is on its way, or the end of a window. */
 const SHORT_WAIT_MS = 2000
-const DEFAULT_MAX_WAIT_MS = 60_000
 
 /** Waits where there will be room before the wait is over, or where more of the limit may come; else refuses. */
-export function holdFor(ctx: Ctx, shortage: Shortage, lines: readonly Line[], { facts, nowMs }: Input): Decision {
-  const refusal = refuseFor(ctx, shortage, facts)
+export function holdFor(ctx: Ctx, shortage: Shortage, lines: readonly Line[], input: Input): Decision {
+  const { resetMs, leased } = shortage
+  const refusal = refuseFor(ctx, shortage, input.facts)
   const maxWaitMs = Math.max(...lines.map(({ queue }) => (queue === undefined ? SHORT_WAIT_MS : (queue.maxWaitMs ?? DEFAULT_MAX_WAIT_MS))))
-  if (shortage.resetMs > maxWaitMs && !(shortage.leased && Number.isFinite(shortage.resetMs))) return refusal
-  const priority = requestPriorityOf(ctx.rule.policy, facts.client)
-  const { rule, why, candidates } = refusal
-  return { kind: 'hold', lines, wakeAtMs: nowMs + shortage.resetMs, maxWaitMs, priority, refusal, rule, why, candidates }
+  if (resetMs > maxWaitMs && !(leased && Number.isFinite(resetMs))) return refusal
+  return hold(ctx, refusal, { lines, wakeAtMs: input.nowMs + resetMs, maxWaitMs }, input)
 }
 
 function refuseFor(ctx: Ctx, shortage: Shortage, facts: Facts): Refusal {
