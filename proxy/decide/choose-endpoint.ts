@@ -63,26 +63,27 @@ const PICKERS: Record<EndpointStrategy, (question: Question) => Picked> = { Powe
  */
 function powerOfTwo(question: Question): Picked {
   const { input, roll } = question
-  const ramps = new Set(question.eligible.filter(({ id }) => rampOf(id, input) < 100))
-  const drawn = ramps.size === 0 ? question.eligible : admitted(question, ramps)
+  const isRamping = ({ id }: CompiledEndpoint): boolean => rampOf(id, input) < 100
+  const ramps = question.eligible.some(isRamping)
+  const drawn = ramps ? admitted(question, isRamping) : question.eligible
   const first = drawn[0] ?? question.first
   const weightOf = (endpoint: CompiledEndpoint): number => endpoint.weight * input.live.limits.headroom(endpoint, input.nowMs)
   const one = byWeight(drawn, weightOf, roll()) ?? first
   const rest = drawn.filter((endpoint) => endpoint !== one)
   const other = byWeight(rest, weightOf, roll()) ?? one
   if (other === one || weightOf(other) <= 0) return { endpoint: one, why: 'power of two', steps: NO_STEPS }
-  const usual = ramps.size === 0 ? 0 : medianOf(drawn.filter((endpoint) => !ramps.has(endpoint)).map((endpoint) => loadOf(endpoint, input)))
+  const usual = ramps ? medianOf(drawn.filter((endpoint) => !isRamping(endpoint)).map((endpoint) => loadOf(endpoint, input))) : 0
   const relative = (endpoint: CompiledEndpoint): number =>
-    Math.max(loadOf(endpoint, input), ramps.has(endpoint) ? usual : 0) / Math.max(weightOf(endpoint), 1e-6)
+    Math.max(loadOf(endpoint, input), ramps && isRamping(endpoint) ? usual : 0) / Math.max(weightOf(endpoint), 1e-6)
   return { endpoint: relative(other) < relative(one) ? other : one, why: 'power of two', steps: NO_STEPS }
 }
 
 const rampOf = (id: string, { live, nowMs }: Pick<Input, 'live' | 'nowMs'>): number => rampPercent(live.endpoint(id).circuit, nowMs)
 
 /** Where all of them ramp there is nobody to spare them. */
-function admitted({ eligible, input, roll }: Question, ramps: ReadonlySet<CompiledEndpoint>): readonly CompiledEndpoint[] {
-  if (ramps.size === eligible.length) return eligible
-  return eligible.filter((endpoint) => !ramps.has(endpoint) || roll() * 100 < rampOf(endpoint.id, input))
+function admitted({ eligible, input, roll }: Question, isRamping: (endpoint: CompiledEndpoint) => boolean): readonly CompiledEndpoint[] {
+  if (eligible.every(isRamping)) return eligible
+  return eligible.filter((endpoint) => !isRamping(endpoint) || roll() * 100 < rampOf(endpoint.id, input))
 }
 
 function medianOf(loads: readonly number[]): number {
