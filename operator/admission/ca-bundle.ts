@@ -1,5 +1,5 @@
 import { WEBHOOK_NAME } from '../inject/manifests.ts'
-import { ApiError } from '../kube/api-error.ts'
+import { unless } from '../kube/api-error.ts'
 import type { KubeClient } from '../kube/client.ts'
 import { fieldsOf, listOf } from '../validate/raw-fields.ts'
 
@@ -19,11 +19,8 @@ export async function publishCaBundle(
 ): Promise<void> {
   const path = `/apis/${API}/mutatingwebhookconfigurations/${name}`
   const caBundle = Buffer.from(bundle).toString('base64')
-  const configuration = await client.get(path, { signal }).catch((error: unknown) => {
-    if (error instanceof ApiError && error.status === 404) return undefined
-    throw error
-  })
-  const webhook = listOf(configuration?.['webhooks']).find((one) => one['name'] === WEBHOOK_NAME)
+  const configuration = await unless([404], () => client.get(path, { signal }))
+  const webhook = listOf(fieldsOf(configuration)['webhooks']).find((one) => one['name'] === WEBHOOK_NAME)
   if (webhook === undefined || fieldsOf(webhook['clientConfig'])['caBundle'] === caBundle) return
   const body = { apiVersion: API, kind: KIND, metadata: { name }, webhooks: [{ name: WEBHOOK_NAME, clientConfig: { caBundle } }] }
   await client.serverSideApply(path, body, { fieldManager: FIELD_MANAGER, force: true, signal })

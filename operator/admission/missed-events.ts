@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto'
 import type { Missed, MissingReason } from '../inject/audit.ts'
 import { INJECT } from '../inject/names.ts'
-import { ApiError } from '../kube/api-error.ts'
+import { unless } from '../kube/api-error.ts'
 import type { KubeClient } from '../kube/client.ts'
+import { eventName, eventOf, eventsPath } from '../kube/cluster-event.ts'
 import { type Outcome, WorkQueue, type WorkRecord } from '../queue/work-queue.ts'
 
 export interface MissedEventsOptions {
@@ -72,27 +72,20 @@ export class MissedEvents {
     if (missed === undefined || !this.#options.isLeader()) return undefined
     const [namespace = '', name = ''] = missed.pod.split('/')
     const body = this.#event({ namespace, name }, missed)
-    const path = `/apis/events.k8s.io/v1/namespaces/${namespace}/events`
-    await this.#options.client.create(path, body, { signal, timeoutMs: TIMEOUT_MS }).catch((error: unknown) => {
-      if (!(error instanceof ApiError && (error.status === 409 || error.status === 404))) throw error
-    })
+    await unless([409, 404], () => this.#options.client.create(eventsPath(namespace), body, { signal, timeoutMs: TIMEOUT_MS }))
     return undefined
   }
 
   #event({ namespace, name }: { readonly namespace: string; readonly name: string }, { uid, reason }: Missed): unknown {
-    const digest = createHash('sha256').update(`${uid} ${reason}`).digest('hex').slice(0, 16)
-    return {
-      apiVersion: 'events.k8s.io/v1',
-      kind: 'Event',
-      metadata: { namespace, name: `${name.slice(0, 200).replace(/[^a-z0-9]+$/, '')}.${digest}` },
-      eventTime: new Date(this.#options.now()).toISOString().replace('Z', '000Z'),
-      type: 'Warning',
+    return eventOf({
+      namespace,
+      name: eventName(name, `${uid} ${reason}`),
+      atMs: this.#options.now(),
       reason: 'SidecarMissing',
       action: 'Inject',
       note: NOTES[reason] ?? `This Pod asks for a llama-swap sidecar and has none: ${reason}. docs/sidecars.md says what that means.`,
-      reportingController: 'llamaswap.dev/operator',
-      reportingInstance: this.#options.instance,
+      instance: this.#options.instance,
       regarding: { apiVersion: 'v1', kind: 'Pod', namespace, name, uid },
-    }
+    })
   }
 }

@@ -28,6 +28,17 @@ export class ApiError extends Error {
   }
 }
 
+/** The answer, or one of these statuses instead of an error. */
+export async function unless<T, Status extends number>(statuses: readonly Status[], act: () => Promise<T>): Promise<T | Status> {
+  try {
+    return await act()
+  } catch (error) {
+    const status = error instanceof ApiError ? statuses.find((one) => one === error.status) : undefined
+    if (status === undefined) throw error
+    return status
+  }
+}
+
 /** What an answer of 400 and above says. `body` is a Status object, or whatever a proxy in between sent. */
 export function refusal(call: string, status: number, retryAfter: string | undefined, body: unknown): ApiError {
   const answer = isFields(body) ? body : {}

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto'
-import { ApiError } from '../kube/api-error.ts'
+import { unless } from '../kube/api-error.ts'
 import type { KubeClient } from '../kube/client.ts'
+import { eventName, eventOf, eventsPath, eventTime } from '../kube/cluster-event.ts'
 import type { Timers } from '../queue/timers.ts'
 import { type Outcome, WorkQueue, type WorkRecord } from '../queue/work-queue.ts'
 import type { Problem } from '../translate/problems.ts'
@@ -21,7 +21,6 @@ export interface EventWriterOptions {
   readonly onError: (object: string, error: unknown) => void
 }
 
-const CONTROLLER = 'llamaswap.dev/operator'
 const ACTION = 'Translate'
 /** Bytes, the API's bound. */
 const MAX_NOTE_BYTES = 1024
@@ -113,28 +112,25 @@ export class EventWriter {
     const { problem } = told
     const regarding = await this.#regarding(problem.object, signal)
     if (regarding === undefined) return
-    told.name = nameOf(`${key} ${String(regarding['uid'])}`, problem)
-    const { namespace } = partsOf(problem.object)
-    const body = {
-      apiVersion: 'events.k8s.io/v1',
-      kind: 'Event',
-      metadata: { namespace, name: told.name },
-      eventTime: this.#time(),
-      type: 'Warning',
+    const { namespace, name } = partsOf(problem.object)
+    told.name = eventName(name, `${key} ${String(regarding['uid'])}`)
+    const body = eventOf({
+      namespace,
+      name: told.name,
+      atMs: this.#options.wall(),
       reason: problem.code,
       action: ACTION,
       note: cutBytes(`${problem.at}: ${problem.message}`, MAX_NOTE_BYTES),
-      reportingController: CONTROLLER,
-      reportingInstance: this.#options.instance,
+      instance: this.#options.instance,
       regarding,
-    }
+    })
     await unless([409, 404], () => this.#options.client.create(eventsPath(namespace), body, { signal, timeoutMs: TIMEOUT_MS }))
   }
 
   async #count({ problem, name }: Told, count: number, signal: AbortSignal): Promise<void> {
     if (name === '') return // The object was gone when its Event was due.
     const path = `${eventsPath(partsOf(problem.object).namespace)}/${name}`
-    const body = { series: { count, lastObservedTime: this.#time() } }
+    const body = { series: { count, lastObservedTime: eventTime(this.#options.wall()) } }
     const call = { method: 'PATCH', path, body, contentType: 'application/merge-patch+json', signal, timeoutMs: TIMEOUT_MS } as const
     await unless([404], () => this.#options.client.request(call))
   }
@@ -155,37 +151,12 @@ export class EventWriter {
       ...(isFields(metadata) && { uid: metadata['uid'], resourceVersion: metadata['resourceVersion'] }),
     }
   }
-
-  #time(): string {
-    return new Date(this.#options.wall()).toISOString().replace('Z', '000Z')
-  }
 }
-
-const eventsPath = (namespace: string): string => `/apis/events.k8s.io/v1/namespaces/${namespace}/events`
 
 const keyOf = ({ object, code, at, message }: Problem): string => `${object} ${code} ${at}: ${message}`
-
-/** The same for every leader, so that none tells twice. */
-function nameOf(key: string, { object }: Problem): string {
-  const digest = createHash('sha256').update(key).digest('hex').slice(0, 16)
-  return `${partsOf(object)
-    .name.slice(0, 200)
-    .replace(/[^a-z0-9]+$/, '')}.${digest}`
-}
 
 /** Whole characters of at most so many bytes. */
 function cutBytes(text: string, bytes: number): string {
   const whole = Buffer.from(text)
   return whole.length <= bytes ? text : new TextDecoder().decode(whole.subarray(0, bytes)).replace(/\uFFFD+$/, '')
-}
-
-/** The answer, or one of these statuses instead of an error. */
-async function unless<T, Status extends number>(statuses: readonly Status[], act: () => Promise<T>): Promise<T | Status> {
-  try {
-    return await act()
-  } catch (error) {
-    const status = error instanceof ApiError ? statuses.find((one) => one === error.status) : undefined
-    if (status === undefined) throw error
-    return status
-  }
 }
