@@ -53,16 +53,7 @@ export function readBody(request: IncomingMessage, limits: BodyLimits, held: Hel
     }
     const onData = (chunk: Buffer): void => {
       if (size + chunk.length > limits.maxBytes) return end(tooLarge(limits.maxBytes))
-      if (!held.take(chunk.length))
-        return end({
-          kind: 'error',
-          error: {
-            code: 'overloaded',
-            message: 'Too many request bodies are held at the moment. Try again shortly.',
-            retryAfterMs: 1000,
-            shouldRetry: true,
-          },
-        })
+      if (!held.take(chunk.length)) return end({ kind: 'error', error: NO_ROOM })
       size += chunk.length
       chunks.push(chunk)
     }
@@ -76,6 +67,14 @@ export function readBody(request: IncomingMessage, limits: BodyLimits, held: Hel
     request.on('end', onEnd)
     request.on('close', onClose)
   })
+}
+
+/** `HeldBytes` has none. */
+export const NO_ROOM: ApiError = {
+  code: 'overloaded',
+  message: 'Too many request bodies are held at the moment. Try again shortly.',
+  retryAfterMs: 1000,
+  shouldRetry: true,
 }
 
 const tooLarge = (maxBytes: number): ReadBody => ({

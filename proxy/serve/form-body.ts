@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { FormScanner } from '../dialects/form.ts'
 import type { ApiError } from '../errors.ts'
 import { Upload } from '../forward/upload.ts'
-import type { BodyLimits, HeldBytes } from './body.ts'
+import { type BodyLimits, type HeldBytes, NO_ROOM } from './body.ts'
 
 /** A form up to here is kept whole, and can be sent again. */
 const KEPT_BYTES = 1024 * 1024
@@ -46,7 +46,7 @@ export function readForm(
       const problem = scanner.push(chunk)
       if (problem !== undefined) return end({ kind: 'error', error: invalid(problem) })
       if (size + chunk.length > limits.maxBytes) return end({ kind: 'error', error: unnamed(limits.maxBytes) })
-      if (!held.take(chunk.length)) return end({ kind: 'error', error: BUSY })
+      if (!held.take(chunk.length)) return end({ kind: 'error', error: NO_ROOM })
       size += chunk.length
       chunks.push(chunk)
       if (size <= KEPT_BYTES || !scanner.fields.has('model')) return
@@ -93,13 +93,6 @@ const unnamed = (maxBytes: number): ApiError => ({
   code: 'payload_too_large',
   message: `More than ${maxBytes} bytes of the form came before its field "model". Send "model" before the files.`,
 })
-
-const BUSY: ApiError = {
-  code: 'overloaded',
-  message: 'Too many request bodies are held at the moment. Try again shortly.',
-  retryAfterMs: 1000,
-  shouldRetry: true,
-}
 
 const slow = (timeoutMs: number): ApiError => ({
   code: 'request_timeout',

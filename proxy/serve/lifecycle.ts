@@ -265,7 +265,7 @@ function settle({
   serving.settle({
     atMs: startMs,
     requestId,
-    traceparent: typeof request.headers['traceparent'] === 'string' ? request.headers['traceparent'] : undefined,
+    traceparent: traceparentOf(request.headers),
     path: dialect.path,
     dialect,
     client: noted.client,
@@ -291,6 +291,9 @@ export function requestIdOf({ 'x-request-id': given }: IncomingHttpHeaders): str
 function interruptOf({ 'x-llama-swap-interrupt': given }: IncomingHttpHeaders): Interrupt | undefined | null {
   return given === undefined ? undefined : (INTERRUPTS.find((word) => word === given) ?? null)
 }
+
+export const traceparentOf = ({ traceparent }: IncomingHttpHeaders): string | undefined =>
+  typeof traceparent === 'string' ? traceparent : undefined
 
 /** Infinity without the header; undefined = it is no duration. */
 function timeoutOf({ 'x-llama-swap-timeout': given }: IncomingHttpHeaders): number | undefined {

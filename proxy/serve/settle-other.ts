@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { otherDialect } from '../dialects/other.ts'
 import type { ApiError } from '../errors.ts'
-import type { RequestRecord, Serving } from './lifecycle.ts'
+import { type RequestRecord, type Serving, traceparentOf } from './lifecycle.ts'
 import { sentErrorOf } from './respond.ts'
 
 const GONE: ApiError = { code: 'client_disconnected', message: 'The client left.' }
@@ -17,7 +17,7 @@ export function settleOther(serving: Serving, request: IncomingMessage, response
     const error = gone ? GONE : sentErrorOf(response)
     serving.settle({
       ...recordOf(serving, { atMs, requestId, path, error, status: gone ? 499 : response.statusCode }),
-      traceparent: typeof request.headers['traceparent'] === 'string' ? request.headers['traceparent'] : undefined,
+      traceparent: traceparentOf(request.headers),
       durationMs: serving.now() - atMs,
       bytesSent: error === undefined ? socket.bytesWritten - before : 0,
     })
