@@ -5,7 +5,7 @@ import type { RoutingTable } from '../../proxy/routing-table/v1.ts'
 import { type Asking, ask, asking } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
 import { wait, whole } from '../support/model-server/answers.ts'
-import { type ModelServer, startModelServer } from '../support/model-server/model-server.ts'
+import { type ModelServer, type ScriptedBackend, startModelServer } from '../support/model-server/model-server.ts'
 import type { Answer } from '../support/model-server/script.ts'
 import { type RunningProxy, startProxy } from '../support/proxy.ts'
 import { jsonOf, ROUTES } from '../support/routes.ts'
@@ -48,11 +48,21 @@ const queued = (proxy: RunningProxy, requests: number): Promise<void> =>
     assert.equal(Number(said), requests)
   })
 
-test('with one slot the backend sees one request at a time, and each client its answer', async () => {
+/** One request is with the backend, and waits there until the gate "first" opens. */
+async function withOneBusy(
+  limits: NonNullable<ModelLines['limits']>,
+  use: (ground: { readonly proxy: RunningProxy; readonly backend: ScriptedBackend; readonly first: Asking }) => Promise<void>,
+): Promise<void> {
   const backend = await server.open(gated('first'), WELL)
-  await withProxy(oneModel(backend.url, { maxConcurrentPerEndpoint: 1 }), async (proxy) => {
+  await withProxy(oneModel(backend.url, limits), async (proxy) => {
     const first = begin(proxy)
     await backend.received(1)
+    await use({ proxy, backend, first })
+  })
+}
+
+test('with one slot the backend sees one request at a time, and each client its answer', async () => {
+  await withOneBusy({ maxConcurrentPerEndpoint: 1 }, async ({ proxy, backend, first }) => {
     const [second, third] = [begin(proxy), begin(proxy)]
     await queued(proxy, 2)
     assert.equal((await backend.seen()).length, 1)
@@ -65,10 +75,7 @@ test('with one slot the backend sees one request at a time, and each client its 
 })
 
 test('a full queue answers 429 concurrency_limit with a time to come back', async () => {
-  const backend = await server.open(gated('first'), WELL)
-  await withProxy(oneModel(backend.url, { maxConcurrentPerEndpoint: 1, queue: { maxRequests: 1 } }), async (proxy) => {
-    const first = begin(proxy)
-    await backend.received(1)
+  await withOneBusy({ maxConcurrentPerEndpoint: 1, queue: { maxRequests: 1 } }, async ({ proxy, backend, first }) => {
     const second = begin(proxy)
     await queued(proxy, 1)
     const got = await begin(proxy).got
@@ -82,10 +89,7 @@ test('a full queue answers 429 concurrency_limit with a time to come back', asyn
 })
 
 test('a wait that is too long answers 503 queue_timeout, and the backend never hears of the request', async () => {
-  const backend = await server.open(gated('first'), WELL)
-  await withProxy(oneModel(backend.url, { maxConcurrentPerEndpoint: 1, queue: { maxWaitMs: 200 } }), async (proxy) => {
-    const first = begin(proxy)
-    await backend.received(1)
+  await withOneBusy({ maxConcurrentPerEndpoint: 1, queue: { maxWaitMs: 200 } }, async ({ proxy, backend, first }) => {
     const got = await begin(proxy).got
     assert.equal(got.status, 503)
     assert.match(got.body, /"code":"queue_timeout"/)
@@ -100,10 +104,7 @@ test('a wait that is too long answers 503 queue_timeout, and the backend never h
 })
 
 test('a client that leaves the queue frees its place, and the backend never hears of its request', async () => {
-  const backend = await server.open(gated('first'), WELL)
-  await withProxy(oneModel(backend.url, { maxConcurrentPerEndpoint: 1 }), async (proxy) => {
-    const first = begin(proxy)
-    await backend.received(1)
+  await withOneBusy({ maxConcurrentPerEndpoint: 1 }, async ({ proxy, backend, first }) => {
     const second = begin(proxy)
     await queued(proxy, 1)
     second.leave()
@@ -115,10 +116,7 @@ test('a client that leaves the queue frees its place, and the backend never hear
 })
 
 test('a new table that raises the limit lets those who wait go at once', async () => {
-  const backend = await server.open(gated('first'), WELL)
-  await withProxy(oneModel(backend.url, { maxConcurrentPerEndpoint: 1 }), async (proxy) => {
-    const first = begin(proxy)
-    await backend.received(1)
+  await withOneBusy({ maxConcurrentPerEndpoint: 1 }, async ({ proxy, backend, first }) => {
     const second = begin(proxy)
     await queued(proxy, 1)
     // Nothing of it has been sent anywhere yet: it goes by the newest table.

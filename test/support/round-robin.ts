@@ -3,6 +3,7 @@
  * In: ports of this host, changed at any time. Out: one port.
  */
 import { connect, createServer, type Socket } from 'node:net'
+import { pipeBoth } from './piped.ts'
 import { listenOn } from './ports.ts'
 
 export interface RoundRobin {
@@ -23,19 +24,8 @@ export async function startRoundRobin(targets: readonly number[]): Promise<Round
     const target = now[connections++ % now.length]
     if (target === undefined) return near.resetAndDestroy()
     const far = connect({ port: target, host: '127.0.0.1', allowHalfOpen: true })
-    for (const [one, other] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      sockets.add(one)
-      one.setNoDelay(true)
-      one.pipe(other)
-      one.on('error', () => other.resetAndDestroy())
-      one.on('close', () => {
-        sockets.delete(one)
-        other.destroySoon()
-      })
-    }
+    for (const one of [near, far]) one.setNoDelay(true)
+    pipeBoth(near, far, sockets, (other) => other.resetAndDestroy())
   })
   const port = await listenOn(server)
   return {

@@ -4,6 +4,7 @@
  */
 import { createServer, type Socket } from 'node:net'
 import { type ConnectionOptions, connect } from 'node:tls'
+import { pipeBoth } from './piped.ts'
 import { listenOn } from './ports.ts'
 
 export interface TlsTunnel {
@@ -16,18 +17,7 @@ export async function startTlsTunnel(toPort: number, options: ConnectionOptions)
   const sockets = new Set<Socket>()
   const server = createServer({ allowHalfOpen: true }, (near) => {
     const far = connect({ ...options, port: toPort, host: '127.0.0.1', ALPNProtocols: ['http/1.1'] })
-    for (const [one, other] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      sockets.add(one)
-      one.pipe(other)
-      one.on('error', () => near.resetAndDestroy())
-      one.on('close', () => {
-        sockets.delete(one)
-        other.destroySoon()
-      })
-    }
+    pipeBoth(near, far, sockets, () => near.resetAndDestroy())
   })
   const port = await listenOn(server)
   return {

@@ -21,7 +21,7 @@ import {
 import type { Answer, Step } from '../../support/model-server/script.ts'
 import { ROUTES, streamOf, WORDS } from '../../support/routes.ts'
 import { answeredBy, httpError, isOpenAi, metricIs, tries } from './verdicts.ts'
-import { answerText, type Drive, type FaultCase, FULL, healthy, type Mode, type Outcome, wholeAnswer } from './wall.ts'
+import { answerText, CAPABLE, type Drive, type FaultCase, FULL, healthy, type Mode, type Outcome, wholeAnswer } from './wall.ts'
 
 export const IDS = Array.from({ length: 16 }, (_, index) => `S${String(index + 1).padStart(2, '0')}`)
 
@@ -43,18 +43,7 @@ const OVERLOADED = error(503, null, 'no capacity')
 /** A target that declares to go on with an answer which has begun. */
 const CONTINUES: Partial<NonNullable<FaultCase['backend']>> = {
   engine: 'vLLM',
-  capabilities: [
-    'chat',
-    'completions',
-    'responses',
-    'embeddings',
-    'rerank',
-    'vision',
-    'audio',
-    'tools',
-    'jsonSchema',
-    'prefixContinuation',
-  ],
+  capabilities: [...CAPABLE, 'prefixContinuation'],
 }
 
 /** A stream that does `end` after this many words. */

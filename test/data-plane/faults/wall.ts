@@ -172,7 +172,7 @@ async function tableOf(runs: readonly Run[], backends: ReadonlyMap<string, Scrip
 }
 
 /** All but `prefixContinuation`, which a case declares where it is true. */
-const CAPABLE: NonNullable<Backend['capabilities']> = [
+export const CAPABLE: NonNullable<Backend['capabilities']> = [
   'chat',
   'completions',
   'responses',
