@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { after, before, type TestContext, test } from 'node:test'
 import { loadAll } from 'js-yaml'
 import { publishCaBundle } from '../../operator/admission/ca-bundle.ts'
-import { AdmissionServer } from '../../operator/admission/server.ts'
+import { AdmissionServer, type AdmissionServerOptions } from '../../operator/admission/server.ts'
 import { inject } from '../../operator/inject/inject.ts'
 import { webhookManifests } from '../../operator/inject/manifests.ts'
 import { CA_LIFE_MS } from '../../operator/push/certificate-authority.ts'
@@ -234,31 +234,14 @@ test('an installation of some namespaces: theirs alone, with the rights that are
 
 test('a rotation of the CA, step by step: at none of them a Pod is missed', async (t) => {
   const apps = await cluster.namespace(ASKS)
-  const ip = podAddress()
   const settings = { image: 'registry.example/llama-swap:1', mode: 'Native', operatorUrl: 'wss://x:1', namespace: 'nowhere' } as const
-  const server = new AdmissionServer({
-    judge: (pod, namespace) => inject(pod, namespace, settings, 'v1'),
-    onRecord: () => undefined,
-    onBug: (error) => assert.fail(String(error)),
-  })
-  t.after(() => server.close())
-  const port = await server.listen(0, ip)
-  await configure(t, 'rotated', apps, `https://${ip}:${port}/inject`)
-  const client = clientOf(cluster)
-  t.after(() => client.close())
   const bundles = new Set<string>()
   const clock = { nowMs: 0 }
-  const certificates = new PushCertificates({
-    client,
-    namespace: await cluster.namespace(),
-    bundleNamespaces: () => [],
-    names: [ip],
-    onCertificate: (certificate) => server.setCertificate(certificate),
-    onProblem: ({ error }) => assert.fail(String(error)),
-    publishAlso: async (bundle, signal) => {
-      bundles.add(bundle)
-      await publishCaBundle(client, 'rotated', bundle, signal)
-    },
+  const certificates = await bareWebhook(t, {
+    configuration: 'rotated',
+    namespace: apps,
+    judge: (pod, namespace) => inject(pod, namespace, settings, 'v1'),
+    onBundle: (bundle) => void bundles.add(bundle),
     clock: () => clock.nowMs,
   })
   // The API server has a clock of its own, so the past is made: an authority two thirds through, its next one a day old, then now.
@@ -275,31 +258,50 @@ test('a rotation of the CA, step by step: at none of them a Pod is missed', asyn
 
 /** Like a mesh: it adds a container to every Pod of the namespace that lacks it. By its name it is asked after ours. */
 async function otherWebhook(t: TestContext, namespace: string): Promise<void> {
-  const ip = podAddress()
   const late = { name: 'late', image: 'registry.example/late:1', securityContext: RESTRICTED }
-  const server = new AdmissionServer({
+  const certificates = await bareWebhook(t, {
+    configuration: 'zz-other',
+    namespace,
     judge: (pod) => {
       const has = listAt(pod, 'spec', 'containers').some((container) => valueAt(container, 'name') === 'late')
       return { result: 'Injected', warnings: [], patch: has ? [] : [{ op: 'add', path: '/spec/containers/0', value: late }] }
     },
-    onRecord: () => undefined,
-    onBug: (error) => assert.fail(String(error)),
   })
+  await certificates.look(true, AbortSignal.timeout(10_000))
+}
+
+interface BareWebhook {
+  readonly configuration: string
+  /** Whose Pods it judges. */
+  readonly namespace: string
+  readonly judge: AdmissionServerOptions['judge']
+  /** Told of each bundle before the API server is. */
+  readonly onBundle?: (bundle: string) => void
+  readonly clock?: () => number
+}
+
+/** A webhook of its own that listens and is configured; what it needs to be trusted comes with the first look. */
+async function bareWebhook(t: TestContext, { configuration, namespace, judge, onBundle, clock }: BareWebhook): Promise<PushCertificates> {
+  const ip = podAddress()
+  const server = new AdmissionServer({ judge, onRecord: () => undefined, onBug: (error) => assert.fail(String(error)) })
   t.after(() => server.close())
   const port = await server.listen(0, ip)
-  await configure(t, 'zz-other', namespace, `https://${ip}:${port}/inject`)
+  await configure(t, configuration, namespace, `https://${ip}:${port}/inject`)
   const client = clientOf(cluster)
   t.after(() => client.close())
-  const certificates = new PushCertificates({
+  return new PushCertificates({
     client,
     namespace: await cluster.namespace(),
     bundleNamespaces: () => [],
     names: [ip],
     onCertificate: (certificate) => server.setCertificate(certificate),
     onProblem: ({ error }) => assert.fail(String(error)),
-    publishAlso: (bundle, signal) => publishCaBundle(client, 'zz-other', bundle, signal),
+    publishAlso: async (bundle, signal) => {
+      onBundle?.(bundle)
+      await publishCaBundle(client, configuration, bundle, signal)
+    },
+    ...(clock !== undefined && { clock }),
   })
-  await certificates.look(true, AbortSignal.timeout(10_000))
 }
 
 /** The configuration that is printed, for one namespace and a URL. */
