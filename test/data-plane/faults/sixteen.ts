@@ -121,6 +121,20 @@ const failedTriesCostNothing = async (outcome: Outcome): Promise<void> => {
 /** Continuation is of streams; where an answer is held until it is whole, it is another try. */
 const CUT: Pick<Fault, 'interrupt' | 'fallbackBackend'> = { interrupt: 'Continue', fallbackBackend: CONTINUES }
 
+/** A whole stream without its sentinel, then `end`. */
+const withoutSentinel = (end: Step): Fault => ({
+  id: 'S11',
+  withinS: 8,
+  modes: ['stream'],
+  asksUsage: true,
+  primary: ({ speech }) => {
+    const { begin, words, finish } = speech.events(WORDS)
+    return [[streamHead(), ...[...begin, ...words, ...finish].map(chunk), end]]
+  },
+  conduct: inPlace,
+  advice: usageCounted,
+})
+
 export const SIXTEEN: Readonly<Record<string, Fault>> = {
   'S01: 429 with Retry-After once': {
     id: 'S01',
@@ -273,30 +287,8 @@ export const SIXTEEN: Readonly<Record<string, Fault>> = {
     primary: () => [whole('<html>no</html>')],
     conduct: atMost(5),
   },
-  'S11: complete, but without [DONE]': {
-    id: 'S11',
-    withinS: 8,
-    modes: ['stream'],
-    asksUsage: true,
-    primary: ({ speech }) => {
-      const { begin, words, finish } = speech.events(WORDS)
-      return [[streamHead(), ...[...begin, ...words, ...finish].map(chunk), END]]
-    },
-    conduct: inPlace,
-    advice: usageCounted,
-  },
-  'S11: complete, but left open': {
-    id: 'S11',
-    withinS: 8,
-    modes: ['stream'],
-    asksUsage: true,
-    primary: ({ speech }) => {
-      const { begin, words, finish } = speech.events(WORDS)
-      return [[streamHead(), ...[...begin, ...words, ...finish].map(chunk), HANG]]
-    },
-    conduct: inPlace,
-    advice: usageCounted,
-  },
+  'S11: complete, but without [DONE]': withoutSentinel(END),
+  'S11: complete, but left open': withoutSentinel(HANG),
   'S12: the prompt is too long, and a larger window exists': {
     id: 'S12',
     withinS: 20,
