@@ -6,6 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Access, type GrantedRule, mayDo, readGrantedRules } from './kube/access-review.ts'
 import type { KubeClient } from './kube/client.ts'
+import { Pause } from './queue/pause.ts'
 import type { NeededRights, Rule } from './workloads/rbac.ts'
 
 export interface RightsCheckOptions {
@@ -25,7 +26,7 @@ const TIMEOUT_MS = 10_000
 export class RightsCheck {
   readonly #options: RightsCheckOptions
   readonly #closing = new AbortController()
-  #wake = new AbortController()
+  readonly #pause = new Pause()
   #told: ReadonlySet<string> = new Set()
   #running: Promise<void> = Promise.resolve()
 
@@ -39,7 +40,7 @@ export class RightsCheck {
 
   /** The API server has refused something. */
   refused(): void {
-    this.#wake.abort()
+    this.#pause.wake()
   }
 
   async close(): Promise<void> {
@@ -50,11 +51,9 @@ export class RightsCheck {
   async #run(): Promise<void> {
     const { signal } = this.#closing
     while (!signal.aborted) {
-      this.#wake = new AbortController()
       const done = await this.#look(signal).catch((error: unknown) => this.#failed(error))
       await sleep(BETWEEN_MS, undefined, { signal }).catch(() => undefined)
-      const wake = AbortSignal.any([signal, this.#wake.signal])
-      if (done) await sleep(EVERY_MS - BETWEEN_MS, undefined, { signal: wake }).catch(() => undefined)
+      if (done) await this.#pause.wait(EVERY_MS - BETWEEN_MS, signal)
     }
   }
 

@@ -105,12 +105,23 @@ const ROWS: Readonly<Record<string, Row>> = {
   'operator/translate': { pure: true, imports: ['operator/resources', 'proxy/routing-table'] },
   'operator/kube': { imports: ['operator/resources', 'operator/validate'], packages: ['@kubernetes/client-node', 'undici'] },
   'operator/push': {
-    imports: ['proxy/routing-table', 'operator/resources', 'operator/serve', 'operator/validate', 'operator/kube', 'operator/quota'],
+    imports: [
+      'proxy/routing-table',
+      'operator/resources',
+      'operator/serve',
+      'operator/validate',
+      'operator/kube',
+      'operator/quota',
+      'operator/queue',
+    ],
     packages: ['ws', '@peculiar/x509', 'reflect-metadata'],
   },
-  'operator/watch': { imports: ['operator/inject', 'operator/resources', 'operator/validate', 'operator/kube'], packages: ['js-yaml'] },
+  'operator/watch': {
+    imports: ['operator/inject', 'operator/resources', 'operator/validate', 'operator/kube', 'operator/queue'],
+    packages: ['js-yaml'],
+  },
   'operator/queue': { imports: [] },
-  'operator/lead': { imports: ['operator/validate', 'operator/kube'] },
+  'operator/lead': { imports: ['operator/validate', 'operator/kube', 'operator/queue'] },
   'operator/report': {
     imports: ['operator/resources', 'operator/validate', 'operator/translate', 'operator/kube', 'operator/queue', 'proxy/routing-table'],
   },
@@ -134,7 +145,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   },
   'operator/serve': { imports: [], packages: ['express'] },
   'operator/config.ts': { pure: true, imports: ['operator/resources'] },
-  'operator/rights.ts': { imports: ['operator/kube', 'operator/workloads'] },
+  'operator/rights.ts': { imports: ['operator/kube', 'operator/queue', 'operator/workloads'] },
   'operator/term.ts': { imports: ['operator/config.ts', 'operator/lead', 'operator/push'] },
   'operator/main.ts': {
     imports: [

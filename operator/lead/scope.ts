@@ -3,8 +3,8 @@
  * in the way. EFFECT: holds a Lease `llama-swap-scope` in each of them, in the name of the installation, so that another leader of the same one
  * goes on where this one stopped. Nothing is let go of at the end: what is not renewed expires, and so frees a removed installation's namespaces.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { ApiError } from '../kube/api-error.ts'
+import { Pause } from '../queue/pause.ts'
 import { type Clocks, type LeaseClient, LeaseHolder, SYSTEM_CLOCKS } from './lease-holder.ts'
 
 export const SCOPE_LEASE = 'llama-swap-scope'
@@ -62,7 +62,7 @@ export class Scope {
   readonly #clocks: Clocks
   readonly #places = new Map<string, Place>()
   readonly #closing = new AbortController()
-  #wake = new AbortController()
+  readonly #pause = new Pause()
   #running: Promise<void> = Promise.resolve()
   #told = ''
 
@@ -79,7 +79,7 @@ export class Scope {
 
   async close(): Promise<void> {
     this.#closing.abort()
-    this.#wake.abort()
+    this.#pause.wake()
     await this.#running
   }
 
@@ -88,7 +88,7 @@ export class Scope {
     const wanted = new Set(namespaces)
     for (const namespace of this.#places.keys()) if (!wanted.has(namespace)) this.#places.delete(namespace)
     for (const namespace of wanted) if (!this.#places.has(namespace)) this.#add(namespace)
-    this.#wake.abort()
+    this.#pause.wake()
   }
 
   get state(): ScopeState {
@@ -113,12 +113,11 @@ export class Scope {
 
   async #run(): Promise<void> {
     while (!this.#closing.signal.aborted) {
-      this.#wake = new AbortController()
       const due = this.#due()
       if (due !== undefined) await this.#ask(due)
       this.#tell()
       const pauseMs = due?.standing === 'held' && this.#isSettled() ? this.#timing.betweenWritesMs : 0
-      await this.#sleep(Math.max(pauseMs, this.#untilNextMs()))
+      await this.#pause.wait(Math.max(pauseMs, this.#untilNextMs()), this.#closing.signal)
     }
   }
 
@@ -179,10 +178,6 @@ export class Scope {
     if (text === this.#told || this.#closing.signal.aborted) return
     this.#told = text
     this.#options.onChange(state)
-  }
-
-  async #sleep(ms: number): Promise<void> {
-    await sleep(ms, undefined, { signal: AbortSignal.any([this.#closing.signal, this.#wake.signal]) }).catch(() => undefined)
   }
 
   #refusal(conflicts: readonly ScopeConflict[]): string {

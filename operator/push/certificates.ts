@@ -1,6 +1,6 @@
-import { setTimeout as wait } from 'node:timers/promises'
 import { ApiError } from '../kube/api-error.ts'
 import type { KubeClient } from '../kube/client.ts'
+import { Pause } from '../queue/pause.ts'
 import { isFields } from '../validate/problem.ts'
 import {
   BACKDATED_MS,
@@ -95,7 +95,7 @@ interface Leaf extends KeyedCertificate {
 export class PushCertificates {
   readonly #options: PushCertificatesOptions
   #leaf: Leaf | undefined
-  #wake = new AbortController()
+  readonly #pause = new Pause()
 
   constructor(options: PushCertificatesOptions) {
     this.#options = options
@@ -104,18 +104,16 @@ export class PushCertificates {
   /** Looks now and every minute until `signal`; earlier after a failure, and while there is no authority. */
   async run(leads: () => boolean, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      this.#wake = new AbortController()
       const found = await this.look(leads(), signal).catch((error: unknown) =>
         this.#problem('look after the certificates of the push', error),
       )
-      const woken = AbortSignal.any([signal, this.#wake.signal])
-      await wait(pauseMs(found), undefined, { signal: woken, ref: false }).catch(() => undefined)
+      await this.#pause.wait(pauseMs(found), signal)
     }
   }
 
   /** Another namespace wants the bundle: it is not to wait for the next look. */
   lookSoon(): void {
-    this.#wake.abort()
+    this.#pause.wake()
   }
 
   /** One look. False = there is no authority, and only a leader makes one. Rejects when the API server refuses. */

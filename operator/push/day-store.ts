@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ApiError } from '../kube/api-error.ts'
 import type { KubeClient } from '../kube/client.ts'
+import { Pause } from '../queue/pause.ts'
 import { parseDays, type SavedDays } from '../quota/days.ts'
 import { isFields } from '../validate/problem.ts'
 
@@ -30,7 +31,7 @@ const MAX_CHARACTERS = 900_000
 export class DayStore {
   readonly #options: DayStoreOptions
   readonly #closing = new AbortController()
-  #hurry = new AbortController()
+  readonly #pause = new Pause()
   #written = ''
   readonly #running: Promise<void>
 
@@ -64,7 +65,7 @@ export class DayStore {
 
   /** Something worth writing down has happened. */
   soon(): void {
-    this.#hurry.abort()
+    this.#pause.wake()
   }
 
   /** Writes what is new, once. */
@@ -76,8 +77,7 @@ export class DayStore {
   async #run(): Promise<void> {
     const { signal } = this.#closing
     while (!signal.aborted) {
-      this.#hurry = new AbortController()
-      await sleep(EVERY_MS, undefined, { signal: AbortSignal.any([signal, this.#hurry.signal]) }).catch(() => undefined)
+      await this.#pause.wait(EVERY_MS, signal)
       await this.#write()
       await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined)
     }

@@ -6,8 +6,8 @@
  *   list (streamed if the server can, else in pages) → watch from there ─┬─ ended, cut, silent, throttled, unreachable → watch on from the last version
  *                                                                        └─ version expired, ERROR event, census differs → list again, drop what is gone
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { KubeClient, Query } from '../kube/client.ts'
+import { Pause } from '../queue/pause.ts'
 import type { ObjectKey } from '../resources/snapshot.ts'
 import { type BackoffLimits, backoffMs } from './backoff.ts'
 import { takeCensuses, WENT_BACK } from './census.ts'
@@ -91,7 +91,7 @@ export class Reflector<T> implements ReflectorState {
   readonly #options: ReflectorOptions<T>
   readonly #dice: () => number
   readonly #closing = new AbortController()
-  #wake = new AbortController()
+  readonly #restart = new Pause()
   #running: Promise<void> = Promise.resolve()
   /** Up to here the store is right; absent = list first. */
   #resourceVersion: string | undefined
@@ -130,7 +130,7 @@ export class Reflector<T> implements ReflectorState {
   }
 
   retryNow(): void {
-    if (this.#failing?.reason === 'unreachable') this.#wake.abort()
+    if (this.#failing?.reason === 'unreachable') this.#restart.wake()
   }
 
   async #run(): Promise<void> {
@@ -150,9 +150,8 @@ export class Reflector<T> implements ReflectorState {
     if (end.reason !== 'ended') this.#failing = end
     const asked = Math.min(end.retryAfterMs ?? 0, timing.maxRetryAfterMs)
     const own = backoffMs(asked > 0 ? 1 : this.#failures, this.#dice(), limits(end, timing.backoff))
-    this.#wake = new AbortController()
     onRecord({ what: 'restart', end, waitMs: asked + own })
-    await sleep(asked + own, undefined, { signal: AbortSignal.any([this.#closing.signal, this.#wake.signal]) }).catch(() => undefined)
+    await this.#restart.wait(asked + own, this.#closing.signal)
   }
 
   /** One list, if needed, and one watch. Never rejects: tells how it ended. */
