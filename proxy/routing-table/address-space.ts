@@ -3,7 +3,10 @@
 /** 128 bits; an IPv4 address stands where IPv6 maps it (::ffff:0:0/96), so that both spellings are one. */
 export type Ip = bigint
 
-/** `Never`: loopback, link-local, cloud metadata, unspecified, multicast, reserved. Nobody's engine is there but this host's own. */
+/**
+ * `Never`: loopback, link-local, cloud metadata, unspecified, multicast, reserved. Nobody's engine is there but this host's own. `Private`: all
+ * that the internet does not route, the networks of documentation and benchmarks too (IANA's registries of special-purpose addresses).
+ */
 export type Space = 'Never' | 'Private' | 'Public'
 
 export interface Network {
@@ -80,7 +83,18 @@ const NEVER = networks([
   'fd00:ec2::254/128',
   'ff00::/8',
 ])
-const PRIVATE_IPV4 = networks(['10.0.0.0/8', '100.64.0.0/10', '172.16.0.0/12', '192.0.0.0/24', '192.168.0.0/16', '198.18.0.0/15'])
+const PRIVATE_IPV4 = networks([
+  '10.0.0.0/8',
+  '100.64.0.0/10',
+  '172.16.0.0/12',
+  '192.0.0.0/24',
+  '192.0.2.0/24',
+  '192.168.0.0/16',
+  '198.18.0.0/15',
+  '198.51.100.0/24',
+  '203.0.113.0/24',
+])
+const PRIVATE_IPV6 = networks(['2001:db8::/32', '3fff::/20'])
 const [GLOBAL_IPV6, NAT64, SIX_TO_FOUR] = [
   { prefix: 0x2000n << 112n, bits: 3 },
   { prefix: 0x64ff9bn << 96n, bits: 96 },
@@ -93,5 +107,5 @@ export function spaceOf(ip: Ip): Space {
   if (isWithin(ip, SIX_TO_FOUR)) return spaceOf(MAPPED + ((ip >> 80n) & 0xffffffffn))
   if (NEVER.some((network) => isWithin(ip, network))) return 'Never'
   if (isIpv4(ip)) return PRIVATE_IPV4.some((network) => isWithin(ip, network)) ? 'Private' : 'Public'
-  return isWithin(ip, GLOBAL_IPV6) ? 'Public' : 'Private'
+  return isWithin(ip, GLOBAL_IPV6) && !PRIVATE_IPV6.some((network) => isWithin(ip, network)) ? 'Public' : 'Private'
 }
