@@ -11,6 +11,8 @@ export interface KeptOptions {
   /** "http://…" or "https://…", as the agents. */
   readonly url: string
   readonly body: string
+  /** Besides its content type. */
+  readonly headers?: Readonly<Record<string, string>>
   readonly isWhole: (body: string) => boolean
   readonly send?: typeof request
 }
@@ -30,7 +32,7 @@ export interface KeptClients {
 }
 
 /** Ends with the test. */
-export function startKeptClients(t: TestContext, { agents, url, body, isWhole, send = request }: KeptOptions): KeptClients {
+export function startKeptClients(t: TestContext, { agents, url, body, headers = {}, isWhole, send = request }: KeptOptions): KeptClients {
   const counts = { whole: 0, reused: 0 }
   const faults: string[] = []
   const startedAtMs = performance.now()
@@ -41,7 +43,7 @@ export function startKeptClients(t: TestContext, { agents, url, body, isWhole, s
         faults.push(`after ${Math.round(performance.now() - startedAtMs)} ms: ${what}`)
         resolve()
       }
-      const sent = send(url, { method: 'POST', agent, headers: { 'content-type': 'application/json' } }, (response) => {
+      const sent = send(url, { method: 'POST', agent, headers: { 'content-type': 'application/json', ...headers } }, (response) => {
         let text = ''
         response.setEncoding('utf8')
         response.on('data', (part: string) => {

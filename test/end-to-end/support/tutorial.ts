@@ -2,7 +2,8 @@
  * Runs a page of docs/tutorials/ as its reader would. In: its name, and the few things that are other here than in a reader's cluster. Out: what
  * its commands write. A page that has changed so that something would not be run, or not be replaced, fails.
  *
- * - ```sh blocks run in bash, strictly, in one folder; variables live on from block to block, processes in the background do not.
+ * - ```sh blocks run in bash, strictly, in one folder; variables and functions live on from block to
+ *   block, processes in the background do not.
  * - ```yaml and ```js blocks whose first line is a comment with a file's name (`# model.yaml`) are written to that file.
  * - A ```text block behind an sh block is what that one writes: `…` stands for anything in a line, spaces for spaces of any width.
  */
@@ -123,7 +124,7 @@ async function runCommands(
   { namespace = 'llama-swap', env = {} }: TutorialOptions,
 ): Promise<string> {
   const variables = join(folder, '.variables')
-  const script = `[ ! -f ${variables} ] || . ${variables} 2>/dev/null || true\ntrap 'declare -p > ${variables}' EXIT\n${commands}`
+  const script = `[ ! -f ${variables} ] || . ${variables} 2>/dev/null || true\ntrap 'declare -p > ${variables}; declare -f >> ${variables}' EXIT\n${commands}`
   const { stdout, stderr, code } = await runProgram(cluster, 'bash', ['-euo', 'pipefail', '-c', script], { cwd: folder, env })
   if (code === 0) return stdout
   throw new Error(`ended with ${code}:\n${commands}\n${stdout}${stderr}\n${await stateOf(cluster, namespace)}`)
