@@ -14,6 +14,8 @@ export interface AppOptions {
   readonly namespace: string
   /** An ES module; `openai` and `@anthropic-ai/sdk` can be imported. */
   readonly script: string
+  /** Further files in its folder, /app/script, by name. */
+  readonly files?: Readonly<Record<string, string>>
   /** A name of its own if absent. */
   readonly name?: string
   readonly env?: Readonly<Record<string, string>>
@@ -49,7 +51,7 @@ export function appObjects(options: AppOptions & { readonly name: string }): {
   readonly configMap: KubeObject
   readonly template: KubeObject
 } {
-  const { name, namespace, script, env = {}, labels = {}, annotations = {}, spec = {} } = options
+  const { name, namespace, script, files = {}, env = {}, labels = {}, annotations = {}, spec = {} } = options
   const container = {
     name: 'app',
     image: APP_IMAGE,
@@ -61,7 +63,7 @@ export function appObjects(options: AppOptions & { readonly name: string }): {
     volumeMounts: [{ name: 'script', mountPath: SCRIPT_FOLDER }],
   }
   return {
-    configMap: { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace }, data: { 'main.mjs': script } },
+    configMap: { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace }, data: { 'main.mjs': script, ...files } },
     template: {
       metadata: { name, namespace, labels: { app: name, ...labels }, annotations },
       spec: {
