@@ -64,6 +64,7 @@ export const PROXY_FLAGS: readonly Flag[] = [
   flag('last-known-good', 'FILE', '', 'where a pushed table is kept over a restart; best on a memory-backed volume'),
   flag('last-known-good-max-age', 'DURATION', '24h', 'how long client keys from there are good without an operator'),
   flag('quota-on-loss', 'MODE', 'Shrink', 'Shrink, Open, Closed: what holds of shared limits while no operator is there'),
+  flag('quit', 'MODE', 'Never', 'Never, or Asked: POST /quit at the admin port ends the program, for apps that end before their sidecar'),
   flag('host', 'ADDRESS', '0.0.0.0', 'address to listen on'),
   flag('metrics-host', 'ADDRESS', '', 'address of the metrics port; absent = that of --host'),
   flag('metrics-port', 'PORT', '9090', '/metrics /healthz /readyz /startupz'),

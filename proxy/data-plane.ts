@@ -42,6 +42,8 @@ export interface DataPlaneOptions {
   /** How long it does not count as started without a table; a sidecar's app starts after it, table or not. */
   readonly startupGraceMs?: number
   readonly push?: PushSources
+  /** Ends the program in good order; undefined = nobody at the admin port may ask for that. */
+  readonly quit?: () => void
   /** Told of each settled request. */
   readonly onSettled?: (record: RequestRecord) => void
   /** More for `/debug/table`: where the table came from and what is wrong there. */
@@ -139,6 +141,7 @@ export class DataPlane {
       health: { started: () => this.#hasStarted(), notReadyBecause: () => this.#notReadyBecause() },
       metrics: () => this.#metrics.registry.metrics(),
       now: wallClock,
+      ...(options.quit !== undefined && { quit: options.quit }),
     }
     this.#admin = createServer(adminApp(shown, config.metricsPort === undefined))
     this.#metricsServer = config.metricsPort === undefined ? undefined : createServer(metricsApp(shown))

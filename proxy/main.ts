@@ -38,7 +38,8 @@ export async function runProxy(argv: readonly string[], env: Readonly<Record<str
   if (path !== undefined && push !== undefined) throw new UsageError('proxy takes --table or --operator, not both.')
   const config = proxyConfig(values)
   const logger = createLogger({ write: (line) => process.stdout.write(line), level: config.logLevel, now: Date.now })
-  if (push !== undefined) return serve(fromOperator(config, push, oneOfValue(values, 'quota-on-loss', ON_LOSS), logger), logger)
+  const pushed = { onLoss: oneOfValue(values, 'quota-on-loss', ON_LOSS), mayQuit: oneOfValue(values, 'quit', QUIT) === 'Asked' }
+  if (push !== undefined) return serve(fromOperator(config, push, pushed, logger), logger)
   if (path === undefined) throw new UsageError('proxy needs --table FILE, the routing table as JSON, or --operator URL, which pushes it.')
   return serve(fromFile(config, path, logger), logger)
 }
@@ -68,13 +69,23 @@ function fromFile(config: ProxyConfig, path: string, logger: Logger): Parts {
 /** Its app waits for so long for a table; from then on it has 503 and Retry-After until there is one. */
 const SIDECAR_GRACE_MS = 5_000
 
+const QUIT = ['Never', 'Asked'] as const
+/** As a kubelet does it. */
+const quit = (): void => void process.kill(process.pid, 'SIGTERM')
+
+interface PushedSettings {
+  readonly onLoss: QuotaOnLoss
+  readonly mayQuit: boolean
+}
+
 /** A sidecar asks nobody for a key: every request has the rights of its pod's namespace. */
-function fromOperator(config: ProxyConfig, options: PushConfig, onLoss: QuotaOnLoss, logger: Logger): Parts {
+function fromOperator(config: ProxyConfig, options: PushConfig, { onLoss, mayQuit }: PushedSettings, logger: Logger): Parts {
   const isSidecar = options.mode === 'Sidecar'
   const proxy: DataPlane = new DataPlane({
     ...common(config, logger),
     auth: isSidecar ? 'Off' : (config.auth ?? 'Required'),
     ...(isSidecar && { namespace: () => push.namespace ?? '', startupGraceMs: SIDECAR_GRACE_MS }),
+    ...(mayQuit && { quit }),
     waitsBecause: () => push.waitsBecause(),
     push: () => push.readings(),
     onSettled: (record) => tell(push, record),

@@ -29,6 +29,8 @@ export const AMOUNTS = {
 
 /** A Pod's whole says more than one container: a quota counts limits, and who has all of them equal is evicted last. */
 export interface Neighbours {
+  /** The Pod says its resources as a whole; a container that asks for more than is left would be refused. */
+  readonly ofPod: boolean
   /** Each has a limit of CPU. */
   readonly limitCpu: boolean
   /** Each has limits of both, and requests no less. */
@@ -46,8 +48,9 @@ const CPU_LIMIT_AMONG_LIMITS = '1'
 
 type Annotations = Readonly<Record<string, string>>
 
-/** Resources of a sidecar. A wrong annotation never costs the Pod its start: the nearest that is allowed holds, and `warn` says so. */
-export function amountsOf(annotations: Annotations, neighbours: Neighbours, warn: (message: string) => void): Amounts {
+/** Resources of a sidecar; undefined = none of its own. A wrong annotation never costs the Pod its start: the nearest that is allowed holds, and `warn` says so. */
+export function amountsOf(annotations: Annotations, neighbours: Neighbours, warn: (message: string) => void): Amounts | undefined {
+  if (neighbours.ofPod) return undefined
   const read = (bounded: Bounded): string | undefined => within(bounded, annotations[bounded.annotation], warn)
   const limit = { cpu: read(AMOUNTS.cpuLimit), memory: read(AMOUNTS.memoryLimit) ?? AMOUNTS.memoryLimit.fallback }
   const given = { cpu: read(AMOUNTS.cpuRequest), memory: read(AMOUNTS.memoryRequest) ?? AMOUNTS.memoryRequest.fallback }

@@ -11,6 +11,7 @@ import {
   INJECT,
   INJECTED,
   NOT_INJECTED,
+  QUITS,
   SIDECAR_LABEL,
   type SidecarSettings,
 } from './names.ts'
@@ -95,6 +96,15 @@ test('classic: it is the last container, goes on taking requests while the app e
   assert.equal(verdict.result, 'Injected')
   for (const restartPolicy of ['Never', 'OnFailure'])
     assert.equal(injected(podOf({ spec: { restartPolicy } }), CLASSIC).verdict.result, 'NeedsNative')
+})
+
+test('classic: a Pod that is to end has one if its app ends it; native, that is for the kubelet', () => {
+  const job = podOf({ annotations: { [QUITS]: 'true' }, spec: { restartPolicy: 'Never' } })
+  const { sidecar, verdict } = injected(job, CLASSIC)
+  assert.equal(verdict.result, 'Injected')
+  assert.ok([sidecar['args']].flat().includes('--quit=Asked'))
+  assert.ok(![injected(podOf(), CLASSIC).sidecar['args']].flat().includes('--quit=Asked'))
+  assert.ok(![injected(job).sidecar['args']].flat().includes('--quit=Asked'))
 })
 
 test('it listens on loopback and needs no right on the network: restricted Pod Security is met', () => {
@@ -252,7 +262,8 @@ const amount = (name: keyof typeof AMOUNTS, value: string): Record<string, strin
 interface AmountCase {
   readonly annotations?: Readonly<Record<string, string>>
   readonly container?: Fields
-  readonly resources: Fields
+  readonly spec?: Fields
+  readonly resources: Fields | undefined
   readonly warns?: true
 }
 
@@ -291,15 +302,20 @@ const AMOUNT_CASES: Readonly<Record<string, AmountCase>> = {
     container: { resources: { limits: { cpu: '1' } } },
     resources: { requests: { cpu: '50m', memory: '96Mi' }, limits: { cpu: '1', memory: '256Mi' } },
   },
+  'in a Pod that says them as a whole: its part of them, as the API server refuses what is more than is left': {
+    annotations: amount('memoryLimit', '1Gi'),
+    spec: { resources: { limits: { memory: '128Mi' } } },
+    resources: undefined,
+  },
   'in a Guaranteed Pod, which stays one': {
     container: { resources: RESOURCES },
     resources: { requests: { cpu: '250m', memory: '256Mi' }, limits: { cpu: '250m', memory: '256Mi' } },
   },
 }
 
-for (const [name, { annotations = {}, container = {}, resources, warns }] of Object.entries(AMOUNT_CASES)) {
+for (const [name, { annotations = {}, container = {}, spec = {}, resources, warns }] of Object.entries(AMOUNT_CASES)) {
   test(`resources: ${name}`, () => {
-    const { sidecar, verdict } = injected(podOf({ annotations, containers: [{ name: 'app', ...container }] }))
+    const { sidecar, verdict } = injected(podOf({ annotations, spec, containers: [{ name: 'app', ...container }] }))
     assert.deepEqual(sidecar['resources'], resources)
     assert.equal(verdict.warnings.length > 0, warns === true)
   })

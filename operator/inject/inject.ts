@@ -5,12 +5,12 @@
  */
 import type { Fields } from '../validate/problem.ts'
 import { fieldsOf } from '../validate/raw-fields.ts'
-import { type Amounts, amountsOf, type Neighbours } from './amounts.ts'
-import { CONTAINERS, INJECTED, NOT_INJECTED, REFUSALS, type RefusalReason, SIDECAR_LABEL, type SidecarSettings } from './names.ts'
+import { amountsOf, type Neighbours } from './amounts.ts'
+import { CONTAINERS, INJECTED, NOT_INJECTED, QUITS, REFUSALS, type RefusalReason, SIDECAR_LABEL, type SidecarSettings } from './names.ts'
 import { type Operation, Patch } from './patch.ts'
 import { portsOf, type SidecarPorts } from './ports.ts'
 import { isInjected, isOurs, othersOf, type PodParts, partsOf, refusalOf } from './refusal.ts'
-import { DEFAULT_GRACE_SECONDS, sidecarContainer, sidecarVolumes } from './sidecar.ts'
+import { DEFAULT_GRACE_SECONDS, type SidecarOfPod, sidecarContainer, sidecarVolumes } from './sidecar.ts'
 import { BASE_URL, baseUrlOf, variablesFor } from './variables.ts'
 
 /** Completed: it had a sidecar, and a container that was added since has got its variables. */
@@ -33,7 +33,7 @@ export function inject(pod: Fields, namespace: string, settings: SidecarSettings
   const patch = new Patch(pod)
   addVariables(patch, parts, settings, ports, (message) => warnings.push(message))
   if (!isInjected(parts)) {
-    const amounts = amountsOf(parts.annotations, neighboursOf(parts.containers), (message) => warnings.push(message))
+    const amounts = amountsOf(parts.annotations, neighboursOf(parts), (message) => warnings.push(message))
     addSidecar(patch, parts, settings, { ports, amounts })
   }
   patch.set('labels', SIDECAR_LABEL, 'true')
@@ -54,12 +54,13 @@ function refusedVerdict(pod: Fields, { annotations }: PodParts, { reason, messag
 
 function addSidecar(
   patch: Patch,
-  { spec }: PodParts,
+  { spec, annotations }: PodParts,
   settings: SidecarSettings,
-  { ports, amounts }: { readonly ports: SidecarPorts; readonly amounts: Amounts },
+  { ports, amounts }: Pick<SidecarOfPod, 'ports' | 'amounts'>,
 ): void {
   const grace = spec['terminationGracePeriodSeconds']
-  const container = sidecarContainer(settings, { ports, amounts, graceSeconds: typeof grace === 'number' ? grace : DEFAULT_GRACE_SECONDS })
+  const graceSeconds = typeof grace === 'number' ? grace : DEFAULT_GRACE_SECONDS
+  const container = sidecarContainer(settings, { ports, amounts, graceSeconds, quits: annotations[QUITS] === 'true' })
   if (settings.mode === 'Native') patch.first(['initContainers'], container)
   else patch.last(['containers'], container)
   for (const volume of sidecarVolumes()) patch.last(['volumes'], volume)
@@ -92,7 +93,7 @@ function addVariables(
 const unsureText = (name: string, port: number): string =>
   `container ${name} may have ${BASE_URL} from envFrom, so it is not set. Set it to ${baseUrlOf(port)}, or name the container in ${CONTAINERS}.`
 
-function neighboursOf(containers: readonly Fields[]): Neighbours {
+function neighboursOf({ spec, containers }: PodParts): Neighbours {
   const resources = containers.map((container) => {
     const { limits, requests } = fieldsOf(container['resources'])
     return { limits: fieldsOf(limits), requests: fieldsOf(requests) }
@@ -102,6 +103,7 @@ function neighboursOf(containers: readonly Fields[]): Neighbours {
       ({ limits, requests }) => limits[resource] !== undefined && (requests[resource] ?? limits[resource]) === limits[resource],
     )
   return {
+    ofPod: Object.keys(fieldsOf(spec['resources'])).length > 0,
     limitCpu: resources.length > 0 && resources.every(({ limits }) => limits['cpu'] !== undefined),
     areGuaranteed: resources.length > 0 && isEqual('cpu') && isEqual('memory'),
   }

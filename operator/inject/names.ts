@@ -11,6 +11,9 @@ export const NOT_INJECTED = 'llamaswap.dev/not-injected'
 /** Annotation: the containers that get the variables, "a,b"; absent = all that may. */
 export const CONTAINERS = 'llamaswap.dev/sidecar-containers'
 
+/** Annotation: "true" = the app ends a classic sidecar itself, by POST /quit, so that a Pod that is to end may have one. */
+export const QUITS = 'llamaswap.dev/sidecar-quits'
+
 export const CONTAINER_NAME = 'llama-swap'
 export const PUSH_VOLUME = 'llama-swap-push'
 export const TABLE_VOLUME = 'llama-swap-table'

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { AMOUNTS } from './amounts.ts'
 import { MISSING } from './audit.ts'
 import { RESULTS } from './inject.ts'
-import { CONTAINERS, INJECT } from './names.ts'
+import { CONTAINERS, INJECT, QUITS } from './names.ts'
 import { PORTS } from './ports.ts'
 
 const PAGE = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'sidecars.md'), 'utf8')
@@ -26,7 +26,7 @@ test('docs/sidecars.md lists every annotation with its default and bounds, and n
   const written = rowsOf('Annotation of the Pod').map(([name, fallback, bounds]) => `${name} ${fallback} ${bounds}`)
   const ports = Object.values(PORTS).map(({ annotation, fallback }) => `${annotation} ${fallback} 1024 to 65535`)
   const amounts = Object.values(AMOUNTS).map(({ annotation, fallback = '–', min, max }) => `${annotation} ${fallback} ${min} to ${max}`)
-  assert.deepEqual(written, [`${INJECT} – "true"`, `${CONTAINERS} all that may –`, ...ports, ...amounts])
+  assert.deepEqual(written, [`${INJECT} – "true"`, `${CONTAINERS} all that may –`, `${QUITS} – "true"`, ...ports, ...amounts])
 })
 
 test('docs/sidecars.md lists every reason and names every result', () => {

@@ -6,6 +6,7 @@ import {
   INJECT,
   INJECTED,
   PUSH_VOLUME,
+  QUITS,
   type Refusal,
   type RefusalReason,
   SIDECAR_LABEL,
@@ -62,8 +63,8 @@ export function refusalOf(parts: PodParts, settings: SidecarSettings, ports: Sid
     return says('HostNetwork', "A Pod on the network of its node gets no sidecar: its ports are the node's.")
   if (annotations['kubernetes.io/config.mirror'] !== undefined) return says('StaticPod', 'A static Pod gets no sidecar.')
   if (isWindows(spec)) return says('Windows', 'There is no sidecar for Windows.')
-  if (settings.mode === 'Classic' && (spec['restartPolicy'] ?? 'Always') !== 'Always')
-    return says('NeedsNative', 'A Pod that is to end gets no sidecar before Kubernetes 1.29: it would never end.')
+  if (settings.mode === 'Classic' && (spec['restartPolicy'] ?? 'Always') !== 'Always' && annotations[QUITS] !== 'true')
+    return says('NeedsNative', `A Pod that is to end gets a classic sidecar only if its app ends it: ${QUITS}.`)
   const volume = parts.volumes.find(({ name }) => name === PUSH_VOLUME || name === TABLE_VOLUME)
   if (volume !== undefined) return says('NameTaken', `The sidecar needs the volume name ${String(volume['name'])}; choose another.`)
   const conflict = conflictOf(ports, othersOf(parts))

@@ -6,9 +6,12 @@ import { portsOf, type SidecarPorts } from './ports.ts'
 /** What differs from Pod to Pod. */
 export interface SidecarOfPod {
   readonly ports: SidecarPorts
-  readonly amounts: Amounts
+  /** Undefined: it has its part of the Pod's. */
+  readonly amounts: Amounts | undefined
   /** The Pod's terminationGracePeriodSeconds. */
   readonly graceSeconds: number
+  /** The app ends it, where it is classic. */
+  readonly quits: boolean
 }
 
 const FILES = '/var/run/llama-swap'
@@ -20,7 +23,7 @@ const STARTUP_FAILURES = 300
 /** Of Kubernetes. */
 export const DEFAULT_GRACE_SECONDS = 30
 
-export function sidecarContainer(settings: SidecarSettings, { ports, amounts, graceSeconds }: SidecarOfPod): Fields {
+export function sidecarContainer(settings: SidecarSettings, { ports, amounts, graceSeconds, quits }: SidecarOfPod): Fields {
   return {
     name: CONTAINER_NAME,
     image: settings.image,
@@ -39,6 +42,7 @@ export function sidecarContainer(settings: SidecarSettings, { ports, amounts, gr
       `--client-token=${FILES}/client-token`,
       `--last-known-good=${TABLE}/table`,
       '--max-connection-age=0s',
+      ...(quits && settings.mode === 'Classic' ? ['--quit=Asked'] : []),
       ...endingArgs(settings.mode, graceSeconds),
     ],
     env: [{ name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } }],
@@ -49,7 +53,7 @@ export function sidecarContainer(settings: SidecarSettings, { ports, amounts, gr
       timeoutSeconds: 5,
       failureThreshold: STARTUP_FAILURES,
     },
-    resources: { requests: { ...amounts.requests }, limits: { ...amounts.limits } },
+    ...(amounts !== undefined && { resources: { requests: { ...amounts.requests }, limits: { ...amounts.limits } } }),
     securityContext: {
       runAsNonRoot: true,
       runAsUser: USER,
@@ -69,8 +73,9 @@ export function sidecarContainer(settings: SidecarSettings, { ports, amounts, gr
 /** What a Pod gets that says nothing about it: by this, one installation's sidecars are told from another's. */
 export const defaultSidecar = (settings: SidecarSettings): Fields => {
   const silent = (): undefined => undefined
-  const amounts = amountsOf({}, { limitCpu: false, areGuaranteed: false }, silent)
-  const container = sidecarContainer(settings, { ports: portsOf({}, silent), amounts, graceSeconds: DEFAULT_GRACE_SECONDS })
+  const amounts = amountsOf({}, { ofPod: false, limitCpu: false, areGuaranteed: false }, silent)
+  const common = { graceSeconds: DEFAULT_GRACE_SECONDS, quits: false }
+  const container = sidecarContainer(settings, { ports: portsOf({}, silent), amounts, ...common })
   return { container, volumes: sidecarVolumes() }
 }
 

@@ -17,6 +17,8 @@ export interface Shown {
   readonly health: Health
   readonly metrics: () => Promise<string>
   readonly now: () => number
+  /** Ends the program in good order; undefined = nobody may ask for that. */
+  readonly quit?: () => void
 }
 
 export interface Health {
@@ -25,17 +27,18 @@ export interface Health {
   readonly notReadyBecause: () => string | undefined
 }
 
+const HEALTH_PATHS = ['/metrics', '/healthz', '/readyz', '/startupz']
 const PROMETHEUS_TEXT = 'text/plain; version=0.0.4; charset=utf-8'
 
 /** `/metrics /healthz /readyz /startupz`. */
 export function metricsApp(shown: Shown): Express {
   const app = bare()
   addHealth(app, shown)
-  app.use((_request, response) => void response.status(404).json({ error: 'Paths here: /metrics /healthz /readyz /startupz' }))
+  app.use((_request, response) => void response.status(404).json({ error: `Paths here: ${HEALTH_PATHS.join(' ')}` }))
   return app
 }
 
-/** `/debug/table`, `/debug/endpoints`, and with `withMetrics` the metrics port's paths too. */
+/** `/debug/table`, `/debug/endpoints`; with `quit` `POST /quit`, with `withMetrics` the metrics port's paths too. */
 export function adminApp(shown: Shown, withMetrics: boolean): Express {
   const app = bare()
   app.use((request, response, next) => {
@@ -46,13 +49,18 @@ export function adminApp(shown: Shown, withMetrics: boolean): Express {
   if (withMetrics) addHealth(app, shown)
   app.get('/debug/table', (_request, response) => void response.json({ table: redacted(shown.table()), ...shown.source() }))
   app.get('/debug/endpoints', (_request, response) => void response.json({ endpoints: endpoints(shown) }))
-  app.use(
-    (_request, response) =>
-      void response
-        .status(404)
-        .json({ error: `Paths here: /debug/table /debug/endpoints${withMetrics ? ' /metrics /healthz /readyz /startupz' : ''}` }),
-  )
+  if (shown.quit !== undefined) addQuit(app, shown.quit)
+  const paths = ['/debug/table', '/debug/endpoints', ...(shown.quit ? ['/quit'] : []), ...(withMetrics ? HEALTH_PATHS : [])].join(' ')
+  app.use((_request, response) => void response.status(404).json({ error: `Paths here: ${paths}` }))
   return app
+}
+
+/** Once the answer is on its way: whoever asked may end next. */
+function addQuit(app: Express, quit: () => void): void {
+  app.post('/quit', (_request, response) => {
+    response.on('close', quit)
+    response.type('text/plain').send('ok\n')
+  })
 }
 
 function bare(): Express {

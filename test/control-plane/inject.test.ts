@@ -141,6 +141,30 @@ test('a namespace and a Pod that ask', async (t) => {
     assert.deepEqual(valueAt(sidecar, 'resources'), { requests: { cpu: '50m', memory: '2Gi' }, limits: { memory: '2Gi' } })
   })
 
+  await t.test('nor do resources of the Pod as a whole, a quota on limits, or a range with defaults', async () => {
+    const whole = podOf('whole', { spec: { resources: { limits: { cpu: '500m', memory: '64Mi' } } } })
+    assert.equal(valueAt(sidecarsOf(await tried(apps, whole))[0], 'resources', 'limits'), undefined)
+    const strict = await cluster.namespace(ASKS)
+    const range = { limits: [{ type: 'Container', default: { cpu: '500m', memory: '512Mi' } }] }
+    await cluster.apply([
+      { apiVersion: 'v1', kind: 'LimitRange', metadata: { name: 'r', namespace: strict }, spec: range },
+      {
+        apiVersion: 'v1',
+        kind: 'ResourceQuota',
+        metadata: { name: 'q', namespace: strict },
+        spec: { hard: { 'limits.cpu': '4', 'limits.memory': '4Gi' } },
+      },
+    ])
+    const resources = { limits: { cpu: '1', memory: '1Gi' }, requests: { cpu: '100m' } }
+    const sidecar = (pod: unknown): unknown => valueAt(sidecarsOf(pod)[0], 'resources', 'limits')
+    await injects(strict)
+    assert.deepEqual(sidecar(await tried(strict, podOf('limited', { container: { resources } }))), {
+      cpu: '1',
+      memory: '256Mi',
+    })
+    assert.deepEqual(sidecar(await tried(strict, podOf('by-default'))), { cpu: '250m', memory: '256Mi' })
+  })
+
   await t.test('a Pod of a Job has it too, and its Job ends with the app', async () => {
     const { spec } = podOf('x', { spec: { restartPolicy: 'Never' } })
     await cluster.apply({

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { ask } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
+import type { RunningProxy } from '../support/proxy.ts'
 import { makePod, type Pod } from '../support/pushed.ts'
 import { ROUTES } from '../support/routes.ts'
 import { oneModel } from '../support/table.ts'
@@ -33,6 +34,18 @@ test('with a table it passes at once', async (t) => {
   operator.give(oneModel('m', 'http://127.0.0.1:1'))
   const proxy = await pod.proxy(t, operator.url, { args: ['--mode', 'Sidecar'] })
   await eventually(async () => assert.equal(await startupOf(proxy.metricsUrl), 200), 4_000)
+})
+
+test('asked to quit, at its admin port and where that is allowed, it ends by itself with code 0', async (t) => {
+  const operator = await pod.operator(t, { mode: 'Sidecar', namespace: 'team-a' })
+  operator.give(oneModel('m', 'http://127.0.0.1:1'))
+  const quit = async ({ adminUrl }: RunningProxy): Promise<number> => (await fetch(`${adminUrl}/quit`, { method: 'POST' })).status
+  const never = await pod.proxy(t, operator.url, { args: ['--mode', 'Sidecar'] })
+  assert.equal(await quit(never), 404)
+  const proxy = await pod.proxy(t, operator.url, { args: ['--mode', 'Sidecar', '--quit', 'Asked'] })
+  assert.equal((await fetch(`${proxy.adminUrl}/quit`)).status, 404)
+  assert.equal(await quit(proxy), 200)
+  assert.equal(await proxy.program.ended, 0)
 })
 
 test('its metrics port may have another address than that of requests, which only the pod reaches', async (t) => {
