@@ -61,7 +61,7 @@ export async function runProgram(cluster: Access, file: string, args: readonly s
 }
 
 /** The program's own group: itself, and all it has started. */
-function endGroup(pid: number | undefined): void {
+export function endGroup(pid: number | undefined): void {
   try {
     if (pid !== undefined) process.kill(-pid, 'SIGKILL')
   } catch {
@@ -69,7 +69,8 @@ function endGroup(pid: number | undefined): void {
   }
 }
 
-function environment(cluster: Access): Record<string, string> {
+/** Of programs that act as the cluster's administrator. */
+export function environment(cluster: Access): Record<string, string> {
   const home = cluster.folder
   const path = [dirname(HELMS[4]), dirname(KUBECTL), dirname(process.execPath), process.env['PATH'] ?? '/usr/bin:/bin']
   const helm = { HELM_CACHE_HOME: join(home, 'helm'), HELM_CONFIG_HOME: join(home, 'helm'), HELM_DATA_HOME: join(home, 'helm') }

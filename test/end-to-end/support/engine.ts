@@ -106,7 +106,7 @@ export async function enginePods(
     .filter((pod) => valueAt(pod, 'metadata', 'deletionTimestamp') === undefined)
     .map((pod) => ({
       name: textAt(pod, 'metadata', 'name'),
-      ip: String(valueAt(pod, 'status', 'podIP') ?? ''),
+      ip: wordAt(pod, 'status', 'podIP'),
       ready: listAt(pod, 'status', 'conditions').some((one) => isFields(one) && one['type'] === 'Ready' && one['status'] === 'True'),
       restarts: Number(valueAt(pod, 'status', 'containerStatuses', 0, 'restartCount') ?? 0),
     }))
@@ -115,4 +115,9 @@ export async function enginePods(
 /** As a node that is lost: at once, without a grace period. */
 export async function killPod(cluster: Cluster, namespace: string, name: string): Promise<void> {
   await kubectl(cluster, ['-n', namespace, 'delete', 'pod', name, '--grace-period=0', '--force', '--wait=false'])
+}
+
+function wordAt(value: unknown, ...path: readonly string[]): string {
+  const found = valueAt(value, ...path)
+  return typeof found === 'string' ? found : ''
 }

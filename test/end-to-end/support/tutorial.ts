@@ -12,14 +12,16 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { join } from 'node:path'
 import type { Cluster } from '../../support/control-plane/cluster.ts'
 import { ROOT } from '../../support/program.ts'
-import { runProgram, stateOf } from './cluster.ts'
+import { stateOf } from './cluster.ts'
+import { Shell } from './shell.ts'
 
 export interface TutorialOptions {
   /** [what stands there, what stands in its place]. Each must stand in the page's blocks exactly once. */
   readonly substitutions?: readonly (readonly [string, string])[]
   /** Its Pods and Events are shown when a command fails; "llama-swap" if absent. */
   readonly namespace?: string
-  readonly env?: Readonly<Record<string, string>>
+  /** One that the reader has read before: this one goes on in its terminal and folder. */
+  readonly after?: Tutorial
 }
 
 export interface Tutorial {
@@ -27,8 +29,9 @@ export interface Tutorial {
   run(heading: string): Promise<readonly string[]>
   /** Text of a file, as it was substituted. */
   file(name: string): string
-  /** Removes the folder. Fails when a section with commands was not run. */
-  finish(): void
+  readonly shell: Shell
+  /** Ends the terminal and removes its folder; fails when a section with commands was not run. Of several in one terminal, the last one's. */
+  finish(): Promise<void>
 }
 
 interface Block {
@@ -40,25 +43,28 @@ interface Block {
 /** Of the checkout: what commands may name. */
 const LINKED = ['charts', 'crds', 'examples', 'dist']
 
+/** Owner: the caller; `finish()` once. */
 export function openTutorial(cluster: Cluster, name: string, options: TutorialOptions = {}): Tutorial {
   const blocks = substituted(blocksOf(readFileSync(join(ROOT, 'docs', 'tutorials', `${name}.md`), 'utf8')), options.substitutions ?? [])
-  const folder = readersFolder(cluster.folder, name)
+  const shell = options.after?.shell ?? new Shell(cluster, readersFolder(cluster.folder, name))
   const toRun = new Set(blocks.filter(({ language }) => language === 'sh').map(({ heading }) => heading))
   return {
+    shell,
     run: async (heading) => {
       const section = blocks.filter((block) => block.heading === heading)
       assert.ok(section.length > 0, `docs/tutorials/${name}.md has no blocks below "${heading}"`)
       toRun.delete(heading)
-      for (const block of section) writeNamed(folder, block)
-      return runSection(cluster, folder, section, options)
+      for (const block of section) writeNamed(shell.folder, block)
+      return runSection(cluster, shell, section, options.namespace ?? 'llama-swap')
     },
     file: (wanted) => {
       const found = blocks.find((block) => nameOf(block) === wanted)
       assert.ok(found !== undefined, `docs/tutorials/${name}.md has no file ${wanted}`)
       return found.text
     },
-    finish: () => {
-      rmSync(folder, { recursive: true })
+    finish: async () => {
+      await shell.close()
+      rmSync(shell.folder, { recursive: true })
       assert.deepEqual([...toRun], [], 'sections that were not run')
     },
   }
@@ -103,31 +109,21 @@ function writeNamed(folder: string, block: Block): void {
   if (name !== undefined) writeFileSync(join(folder, name), block.text)
 }
 
-async function runSection(
-  cluster: Cluster,
-  folder: string,
-  section: readonly Block[],
-  options: TutorialOptions,
-): Promise<readonly string[]> {
+async function runSection(cluster: Cluster, shell: Shell, section: readonly Block[], namespace: string): Promise<readonly string[]> {
   const written: string[] = []
   for (const { language, text } of section) {
-    if (language === 'sh') written.push(await runCommands(cluster, folder, text, options))
+    if (language === 'sh') written.push(await runCommands(cluster, shell, text, namespace))
     if (language === 'text') expectLines(written.at(-1) ?? '', text)
   }
   return written
 }
 
-async function runCommands(
-  cluster: Cluster,
-  folder: string,
-  commands: string,
-  { namespace = 'llama-swap', env = {} }: TutorialOptions,
-): Promise<string> {
-  const variables = join(folder, '.variables')
-  const script = `[ ! -f ${variables} ] || . ${variables} 2>/dev/null || true\ntrap 'declare -p > ${variables}; declare -f >> ${variables}' EXIT\n${commands}`
-  const { stdout, stderr, code } = await runProgram(cluster, 'bash', ['-euo', 'pipefail', '-c', script], { cwd: folder, env })
-  if (code === 0) return stdout
-  throw new Error(`ended with ${code}:\n${commands}\n${stdout}${stderr}\n${await stateOf(cluster, namespace)}`)
+async function runCommands(cluster: Cluster, shell: Shell, commands: string, namespace: string): Promise<string> {
+  try {
+    return await shell.run(commands)
+  } catch (error) {
+    throw new Error(`${error instanceof Error ? error.message : String(error)}\n${await stateOf(cluster, namespace)}`, { cause: error })
+  }
 }
 
 function expectLines(written: string, shown: string): void {
