@@ -1,5 +1,6 @@
 /** `llama-swap operator`: reads the flags and wires the operator to a cluster; `--print-rbac` prints the rights it needs instead. */
 import { randomUUID } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import { dump } from 'js-yaml'
@@ -7,6 +8,7 @@ import type { OperatorConfig, SidecarConfig } from '../operator/config.ts'
 import { webhookConfigurationName, webhookManifests } from '../operator/inject/manifests.ts'
 import { KubeClient } from '../operator/kube/client.ts'
 import { loadKubeConfig } from '../operator/kube/kube-config.ts'
+import { type OwnAccount, readOwnAccount } from '../operator/kube/own-account.ts'
 import { Operator } from '../operator/main.ts'
 import { operatorRights } from '../operator/workloads/rbac.ts'
 import { serviceNames } from '../operator/workloads/service-names.ts'
@@ -150,6 +152,7 @@ function operatorConfig(values: FlagValues, env: Env): OperatorConfig {
   const address = values.get('address')
   const gatewayUrl = values.get('gateway-url')
   const sidecars = sidecarConfig(values)
+  const account = ownAccount(values)
   return {
     namespace,
     identity: `${values.get('identity') ?? hostname()}_${randomUUID()}`,
@@ -165,6 +168,7 @@ function operatorConfig(values: FlagValues, env: Env): OperatorConfig {
     ...(address !== undefined && { address }),
     ...(gatewayUrl !== undefined && { gatewayUrl }),
     ...(sidecars !== undefined && { sidecars }),
+    ...(account !== undefined && { account }),
     addresses: {
       base: 'Cluster',
       allow: listValue(values, 'allow-addresses'),
@@ -172,6 +176,15 @@ function operatorConfig(values: FlagValues, env: Env): OperatorConfig {
       apiServer: apiServerAddresses(values, env),
     },
   }
+}
+
+/** Where a pod has its token. */
+const TOKEN_FILE = '/var/run/secrets/kubernetes.io/serviceaccount/token'
+
+/** Undefined outside of a cluster, or with credentials of another kind. */
+function ownAccount(values: FlagValues): OwnAccount | undefined {
+  if (values.has('kubeconfig') || !existsSync(TOKEN_FILE)) return undefined
+  return readOwnAccount(readFileSync(TOKEN_FILE, 'utf8'))
 }
 
 /** Where the operator itself reaches it; the endpoints of the Service `kubernetes` are known from the watch. */

@@ -1,9 +1,12 @@
 /** What an operator is told at its start, parsed. The command line makes it (`cli/operator.ts`); nothing here reads flags or the environment. */
+import type { OwnAccount } from './kube/own-account.ts'
 import type { AddressSettings } from './resources/snapshot.ts'
 
 export interface OperatorConfig {
   /** Where the operator runs: its Leases, its CA. */
   readonly namespace: string
+  /** It owns what the operator makes for itself here. Absent outside of a cluster. */
+  readonly account?: OwnAccount
   /** Of this process alone: "pod name_uuid". */
   readonly identity: string
   /** Name of the leader Lease; with the namespace it is the install's name. */

@@ -109,6 +109,7 @@ export class Operator {
     this.#election = new Election({
       client,
       lease: { namespace: config.namespace, name: config.install },
+      account: config.account,
       identity: config.identity,
       ...(config.address !== undefined && { address: config.address }),
       onChange: (isLeader) => this.#leadershipChanged(isLeader),
@@ -142,6 +143,7 @@ export class Operator {
     this.#days = new DayStore({
       client,
       namespace: config.namespace,
+      ...(config.account !== undefined && { account: config.account }),
       name: `${config.install}-days`,
       days: () => this.#push.days(),
       onProblem: ({ what, error }) => log.warn(`could not ${what}; it is tried again`, { error: String(error) }),
@@ -151,6 +153,7 @@ export class Operator {
     this.#certificates = new PushCertificates({
       client,
       namespace: config.namespace,
+      ...(config.account !== undefined && { account: config.account }),
       bundleNamespaces: () => this.#bundleNamespaces(),
       names: [...config.pushNames, ...(sidecars === undefined ? [] : serviceNames(WEBHOOK_SERVICE, config.namespace))],
       ...(sidecars !== undefined && { publishAlso: (bundle, signal) => publishCaBundle(client, sidecars.webhook, bundle, signal) }),
@@ -291,7 +294,7 @@ export class Operator {
       {
         election: this.#election,
         push: this.#push,
-        scope: { client: this.#client, installation: `${config.namespace}/${config.install}` },
+        scope: { client: this.#client, installation: `${config.namespace}/${config.install}`, account: config.account },
         ...(config.address !== undefined && { address: config.address }),
         log,
         onLead: (epoch) => {

@@ -144,7 +144,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     ],
   },
   'operator/serve': { imports: [], packages: ['express'] },
-  'operator/config.ts': { pure: true, imports: ['operator/resources'] },
+  'operator/config.ts': { pure: true, imports: ['operator/kube', 'operator/resources'] },
   'operator/rights.ts': { imports: ['operator/kube', 'operator/queue', 'operator/workloads'] },
   'operator/term.ts': { imports: ['operator/config.ts', 'operator/lead', 'operator/push'] },
   'operator/main.ts': {

@@ -7,6 +7,7 @@
  * take itself for the leader, not even before its timers run.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { OwnAccount } from '../kube/own-account.ts'
 import { mayAct } from './election-state.ts'
 import type { Lease, LeaseName } from './lease.ts'
 import { type Attempt, type Clocks, type LeaseClient, LeaseHolder, SYSTEM_CLOCKS } from './lease-holder.ts'
@@ -25,6 +26,8 @@ const ELECTION_TIMING: ElectionTiming = { leaseMs: 15_000, renewDeadlineMs: 10_0
 export interface ElectionOptions {
   readonly client: LeaseClient
   readonly lease: LeaseName
+  /** Owns the Lease. */
+  readonly account?: OwnAccount | undefined
   /** Of this process alone, for ever: "pod name_uuid". */
   readonly identity: string
   /** Where proxies reach us, for those who ask a standby. */
@@ -77,12 +80,12 @@ export class Election {
   #claimedEpoch = 0
 
   constructor(options: ElectionOptions) {
-    const { client, lease, identity, timing = ELECTION_TIMING, clocks = SYSTEM_CLOCKS, dice = Math.random } = options
+    const { client, lease, account, identity, timing = ELECTION_TIMING, clocks = SYSTEM_CLOCKS, dice = Math.random } = options
     this.#options = options
     this.#timing = timing
     this.#clocks = clocks
     this.#dice = dice
-    this.#holder = new LeaseHolder({ client, lease, identity, clocks })
+    this.#holder = new LeaseHolder({ client, lease, account, identity, clocks })
   }
 
   start(): void {

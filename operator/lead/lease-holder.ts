@@ -1,5 +1,6 @@
 import { ApiError } from '../kube/api-error.ts'
 import type { KubeClient } from '../kube/client.ts'
+import type { OwnAccount } from '../kube/own-account.ts'
 import { claimed, decide, type Observed, observe, released } from './election-state.ts'
 import { type Lease, type LeaseName, type LeaseRecord, leaseObject, leasePath, leasesPath, parseLease } from './lease.ts'
 
@@ -17,6 +18,8 @@ export const SYSTEM_CLOCKS: Clocks = { now: () => performance.now(), wall: Date.
 export interface LeaseHolderOptions {
   readonly client: LeaseClient
   readonly lease: LeaseName
+  /** Owns a Lease of its namespace that is made here. */
+  readonly account?: OwnAccount | undefined
   readonly identity: string
   readonly clocks: Clocks
 }
@@ -120,8 +123,8 @@ export class LeaseHolder {
     annotations: Lease['annotations'],
     call: { readonly signal: AbortSignal; readonly timeoutMs: number },
   ): Promise<Lease> {
-    const { client, lease } = this.#options
-    const body = leaseObject(this.#lease, lease, record, annotations)
+    const { client, lease, account } = this.#options
+    const body = leaseObject(this.#lease, { ...lease, account }, record, annotations)
     return this.#see(
       this.#lease === undefined ? await client.create(leasesPath(lease), body, call) : await client.update(leasePath(lease), body, call),
     )

@@ -1,3 +1,4 @@
+import { type OwnAccount, ownedBy } from '../kube/own-account.ts'
 import { type Fields, isFields } from '../validate/problem.ts'
 
 /** The part of a Lease that says who holds it. */
@@ -40,14 +41,14 @@ export interface LeaseName {
   readonly name: string
 }
 
-/** The object to send: `before` with this record and these annotations besides its others. */
+/** The object to send: `before` with this record and these annotations besides its others. A new one is owned by `account`. */
 export function leaseObject(
   before: Lease | undefined,
-  { namespace, name }: LeaseName,
+  { namespace, name, account }: LeaseName & { readonly account?: OwnAccount | undefined },
   record: LeaseRecord,
   added: Lease['annotations'],
 ): Fields {
-  const raw = before?.raw ?? {}
+  const raw = before?.raw ?? { metadata: ownedBy(account, namespace) }
   const annotations = { ...before?.annotations, ...added }
   return {
     ...raw,

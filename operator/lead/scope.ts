@@ -4,6 +4,7 @@
  * goes on where this one stopped. Nothing is let go of at the end: what is not renewed expires, and so frees a removed installation's namespaces.
  */
 import { ApiError } from '../kube/api-error.ts'
+import type { OwnAccount } from '../kube/own-account.ts'
 import { Pause } from '../queue/pause.ts'
 import { type Clocks, type LeaseClient, LeaseHolder, SYSTEM_CLOCKS } from './lease-holder.ts'
 
@@ -38,6 +39,8 @@ export interface ScopeOptions {
   /** "namespace/name" of the leader Lease: one per installation, the same for all its replicas. */
   readonly installation: string
   readonly namespaces: Iterable<string>
+  /** Owns the Lease of its own namespace; those elsewhere have no owner. */
+  readonly account?: OwnAccount | undefined
   /** Must not throw. Called when `may` or the conflicts change. */
   readonly onChange: (state: ScopeState) => void
   readonly onError?: (error: unknown) => void
@@ -105,10 +108,10 @@ export class Scope {
   }
 
   #newPlace(namespace: string): Place {
-    const { client, installation: identity } = this.#options
+    const { client, account, installation: identity } = this.#options
     const lease = { namespace, name: SCOPE_LEASE }
     const nextAtMs = this.#clocks.now()
-    return { holder: new LeaseHolder({ client, lease, identity, clocks: this.#clocks }), standing: 'new', nextAtMs }
+    return { holder: new LeaseHolder({ client, lease, account, identity, clocks: this.#clocks }), standing: 'new', nextAtMs }
   }
 
   async #run(): Promise<void> {

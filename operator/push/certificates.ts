@@ -1,5 +1,6 @@
 import { ApiError } from '../kube/api-error.ts'
 import type { KubeClient } from '../kube/client.ts'
+import { type OwnAccount, ownedBy } from '../kube/own-account.ts'
 import { Pause } from '../queue/pause.ts'
 import { isFields } from '../validate/problem.ts'
 import {
@@ -58,6 +59,8 @@ export interface PushCertificatesOptions {
   readonly client: KubeClient
   /** The operator's own. */
   readonly namespace: string
+  /** Owns what is made there. */
+  readonly account?: OwnAccount
   /** Others that want the bundle. */
   readonly bundleNamespaces: () => readonly string[]
   /** Where else it has to be known; with each look of the leader. */
@@ -166,7 +169,7 @@ export class PushCertificates {
   /** By resourceVersion: of two that try at once one is told Conflict, and looks again. */
   async #write(authorities: Authorities, resourceVersion: string | undefined, signal: AbortSignal): Promise<void> {
     const { client, namespace } = this.#options
-    const metadata = { name: PUSH_CA_NAME, namespace, labels: LABELS, ...(resourceVersion !== undefined && { resourceVersion }) }
+    const metadata = { ...this.#metadata(namespace), ...(resourceVersion !== undefined && { resourceVersion }) }
     const secret = { apiVersion: 'v1', kind: 'Secret', metadata, type: 'Opaque', data: secretData(authorities) }
     if (resourceVersion === undefined) await client.create(this.#secretsPath(), secret, { signal })
     else await client.update(`${this.#secretsPath()}/${PUSH_CA_NAME}`, secret, { signal })
@@ -189,8 +192,7 @@ export class PushCertificates {
   async #apply(namespace: string, bundle: string, signal: AbortSignal): Promise<void> {
     const path = `/api/v1/namespaces/${namespace}/configmaps/${PUSH_CA_NAME}`
     if ((await this.#published(path, signal)) === bundle) return
-    const metadata = { name: PUSH_CA_NAME, namespace, labels: LABELS }
-    const body = { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { [BUNDLE_KEY]: bundle } }
+    const body = { apiVersion: 'v1', kind: 'ConfigMap', metadata: this.#metadata(namespace), data: { [BUNDLE_KEY]: bundle } }
     await this.#options.client.serverSideApply(path, body, { fieldManager: FIELD_MANAGER, force: true, signal })
   }
 
@@ -203,6 +205,10 @@ export class PushCertificates {
       if (error instanceof ApiError && error.status === 404) return undefined
       throw error
     }
+  }
+
+  #metadata(namespace: string): object {
+    return { name: PUSH_CA_NAME, namespace, labels: LABELS, ...ownedBy(this.#options.account, namespace) }
   }
 
   #secretsPath(): string {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ApiError } from '../kube/api-error.ts'
 import type { KubeClient } from '../kube/client.ts'
+import { type OwnAccount, ownedBy } from '../kube/own-account.ts'
 import { Pause } from '../queue/pause.ts'
 import { parseDays, type SavedDays } from '../quota/days.ts'
 import { isFields } from '../validate/problem.ts'
@@ -8,6 +9,8 @@ import { isFields } from '../validate/problem.ts'
 export interface DayStoreOptions {
   readonly client: Pick<KubeClient, 'get' | 'serverSideApply'>
   readonly namespace: string
+  /** Owns the ConfigMap. */
+  readonly account?: OwnAccount
   /** Of the ConfigMap. */
   readonly name: string
   /** Undefined = this operator does not lead. */
@@ -90,7 +93,8 @@ export class DayStore {
     if (text === this.#written) return
     try {
       if (text.length > MAX_CHARACTERS) throw new RangeError(`${text.length} characters are more than a ConfigMap takes`)
-      const metadata = { name: this.#options.name, namespace: this.#options.namespace, labels: LABELS }
+      const { name, namespace, account } = this.#options
+      const metadata = { name, namespace, labels: LABELS, ...ownedBy(account, namespace) }
       const body = { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { [KEY]: text } }
       const signal = AbortSignal.timeout(TIMEOUT_MS)
       await this.#options.client.serverSideApply(this.#path, body, { fieldManager: FIELD_MANAGER, force: true, signal })
