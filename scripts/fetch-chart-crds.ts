@@ -1,6 +1,6 @@
 /**
  * `node scripts/fetch-chart-crds.ts`: puts the definitions of other projects' resources that the charts make (ServiceMonitor, PodMonitor,
- * PrometheusRule, HTTPRoute) into `.tools/chart-crds/`, from their Go modules, whose checksums Go verifies. Needs Go. Does nothing, at
+ * PrometheusRule, HTTPRoute, BackendTLSPolicy) into `.tools/chart-crds/`, from their Go modules, whose checksums Go verifies. Needs Go. Does nothing, at
  * once, when they are there and were made by this very recipe.
  */
 import { existsSync, readFileSync } from 'node:fs'
@@ -15,7 +15,9 @@ const MODULES: Readonly<Record<string, readonly string[]>> = {
   'github.com/prometheus-operator/prometheus-operator@v0.85.0': ['servicemonitors', 'podmonitors', 'prometheusrules'].map(
     (plural) => `example/prometheus-operator-crd/monitoring.coreos.com_${plural}.yaml`,
   ),
-  'sigs.k8s.io/gateway-api@v1.4.1': ['config/crd/standard/gateway.networking.k8s.io_httproutes.yaml'],
+  'sigs.k8s.io/gateway-api@v1.4.1': ['httproutes', 'backendtlspolicies'].map(
+    (plural) => `config/crd/standard/gateway.networking.k8s.io_${plural}.yaml`,
+  ),
 }
 
 /** Resolves once all are there. `say` gets one line a step. */

@@ -10,7 +10,7 @@ import { type EntryId, entryId } from './entries.ts'
 
 /** Where sidecars reach backends that need a credential: the gateway adds it, retries and accounts. */
 export interface GatewayAddress {
-  /** "https://llama-swap-gateway.llama-swap.svc:8080". */
+  /** "http://llama-swap.llama-swap.svc". */
   readonly url: string
   /** Addresses that its name may resolve to although they are private: the Service's own. */
   readonly addresses?: readonly string[]

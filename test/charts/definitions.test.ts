@@ -4,12 +4,14 @@ import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { load } from 'js-yaml'
-import { valueAt } from '../support/control-plane/api.ts'
+import { textAt, valueAt } from '../support/control-plane/api.ts'
 import { ROOT } from '../support/program.ts'
 import { CHART, CRD_CHART, HELM_VERSIONS, kindOf, render } from './render.ts'
 
 const KEEP = 'helm.sh/resource-policy'
 const KEEP_VALUE = { [CHART]: 'crds.keep', [CRD_CHART]: 'keep' }
+
+const VERSION = textAt(load(readFileSync(join(CRD_CHART, 'Chart.yaml'), 'utf8')), 'version')
 
 const specs = globSync('crds/*.yaml', { cwd: ROOT })
   .sort()
@@ -31,6 +33,6 @@ for (const chart of [CHART, CRD_CHART]) {
   test(`${chart.split('/').at(-1)} leaves them to helm where that is asked for`, async () => {
     const objects = await render({ chart, set: [`${KEEP_VALUE[chart]}=false`, 'commonAnnotations.a=b'] })
     for (const object of objects.filter((one) => kindOf(one) === 'CustomResourceDefinition'))
-      assert.deepEqual(valueAt(object, 'metadata', 'annotations'), { a: 'b' })
+      assert.deepEqual(valueAt(object, 'metadata', 'annotations'), { a: 'b', 'llamaswap.dev/definitions': VERSION })
   })
 }

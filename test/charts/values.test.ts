@@ -7,7 +7,7 @@ import { load } from 'js-yaml'
 import { isFields } from '../../operator/validate/problem.ts'
 import { valueAt } from '../support/control-plane/api.ts'
 import { ROOT } from '../support/program.ts'
-import { CHART, CRD_CHART, HELM_VERSIONS, helm } from './render.ts'
+import { CHART, CI_CASES, CRD_CHART, ciFile, HELM_VERSIONS, helm } from './render.ts'
 
 const REJECTED = join(import.meta.dirname, 'rejected')
 const schemaOf = (chart: string): unknown => JSON.parse(readFileSync(join(chart, 'values.schema.json'), 'utf8'))
@@ -72,10 +72,31 @@ for (const file of files) {
 
 test('values that make no sense are tried', () => assert.ok(files.length > 5))
 
-test('versions of the charts are those of the program', () => {
-  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
-  for (const chart of [CHART, CRD_CHART]) {
-    const about = load(readFileSync(join(chart, 'Chart.yaml'), 'utf8'))
-    assert.deepEqual([valueAt(about, 'version'), valueAt(about, 'appVersion')], [version, version])
-  }
+test('the charts are of one version and bring the program of this checkout', () => {
+  const { version: program } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+  const about = [CHART, CRD_CHART].map((chart) => load(readFileSync(join(chart, 'Chart.yaml'), 'utf8')))
+  assert.deepEqual(
+    about.map((one) => valueAt(one, 'appVersion')),
+    [program, program],
+  )
+  assert.equal(valueAt(about[0], 'version'), valueAt(about[1], 'version'))
+})
+
+/** Paths of all values that are true or false. */
+function* switches(values: unknown, path: readonly string[] = []): Generator<readonly string[]> {
+  if (typeof values === 'boolean') yield path
+  if (isFields(values) && path.at(-1) !== 'podSecurityContext' && path.at(-1) !== 'containerSecurityContext')
+    for (const [name, value] of Object.entries(values)) yield* switches(value, [...path, name])
+}
+
+test('some file of ci/ turns every switch', () => {
+  const values = load(readFileSync(join(CHART, 'values.yaml'), 'utf8'))
+  const cases = CI_CASES.map((name) => load(readFileSync(ciFile(name), 'utf8')))
+  const unturned = [...switches(values)].filter((path) =>
+    cases.every((one) => [undefined, valueAt(values, ...path)].includes(valueAt(one, ...path))),
+  )
+  assert.deepEqual(
+    unturned.map((path) => path.join('.')),
+    [],
+  )
 })

@@ -106,7 +106,10 @@ test('every object is labelled, and none is outside the namespaces that values n
     for (const object of await render({ files: [ciFile(name)] })) {
       if (/\/extra(-text)?$/.test(nameOf(object))) continue
       assert.equal(valueAt(object, 'metadata', 'labels', 'app.kubernetes.io/name'), 'llama-swap', nameOf(object))
-      assert.match(nameOf(object), /^(CustomResourceDefinition|ClusterRole|ClusterRoleBinding) \/|^\w+ (llama-swap|team-a|team-b|apps)\//)
+      assert.match(
+        nameOf(object),
+        /^(CustomResourceDefinition|ClusterRole|ClusterRoleBinding|MutatingWebhookConfiguration) \/|^\w+ (llama-swap|team-a|team-b|apps)\//,
+      )
     }
   }
 })
@@ -146,4 +149,39 @@ test('a first key is where the operator looks, and the test asks with it', async
   const objects = await render({ files: [ciFile('namespaced')] })
   objectNamed(objects, 'Secret team-a/llama-swap-first-key')
   objectNamed(objects, 'Pod team-a/llama-swap-test')
+})
+
+test('the Pod of helm test checks the certificate by the CA of its Secret, unless that is for other names', async () => {
+  const made = async (...set: readonly string[]) => {
+    const pod = objectNamed(await render({ set: ['gateway.tls.secretName=llm-tls', ...set] }), 'Pod llama-swap/llama-swap-test')
+    const env = listAt(pod, 'spec', 'containers', 0, 'env').map((one) => [textAt(one, 'name'), valueAt(one, 'value')] as const)
+    return { env: new Map(env), volume: valueAt(pod, 'spec', 'volumes', 0, 'secret') }
+  }
+  const checking = await made()
+  assert.equal(checking.env.get('URL'), 'https://llama-swap.llama-swap.svc')
+  assert.equal(checking.env.get('NODE_EXTRA_CA_CERTS'), '/var/run/llama-swap-tls/ca.crt')
+  assert.deepEqual(checking.volume, { secretName: 'llm-tls', optional: true, items: [{ key: 'ca.crt', path: 'ca.crt' }] })
+  const trusting = await made('tests.verifyCertificate=false')
+  assert.equal(trusting.env.get('NODE_TLS_REJECT_UNAUTHORIZED'), '0')
+  assert.equal(trusting.volume, undefined)
+})
+
+test('one port, by whatever clients speak there: Services, Ingress, sidecars and notes agree', async () => {
+  const urlOf = async (...set: readonly string[]) => {
+    const objects = await render({ set: ['sidecars.enabled=true', ...set] })
+    const flag = argsOf(containerOf(deploymentOf(objects, 'operator'))).find((arg) => arg.startsWith('--gateway-url='))
+    const ports = ['llama-swap', 'llama-swap-gateway'].map((name) =>
+      valueAt(objectNamed(objects, `Service llama-swap/${name}`), 'spec', 'ports', 0),
+    )
+    assert.deepEqual(ports[0], ports[1])
+    return [flag?.split('=')[1], textAt(ports[0], 'name'), valueAt(ports[0], 'port')]
+  }
+  assert.deepEqual(await urlOf(), ['http://llama-swap.llama-swap.svc', 'http', 80])
+  assert.deepEqual(await urlOf('gateway.service.port=8080'), ['http://llama-swap.llama-swap.svc:8080', 'http', 8080])
+  assert.deepEqual(await urlOf('gateway.tls.secretName=a'), [undefined, 'https', 443])
+  assert.deepEqual(await urlOf('gateway.tls.secretName=a', 'sidecars.gatewayUrl=https://llm.example.com'), [
+    'https://llm.example.com',
+    'https',
+    443,
+  ])
 })

@@ -33,6 +33,7 @@ metadata:
   {{- end }}
 {{- end }}
 
+{{- /* In: root. */ -}}
 {{- define "llama-swap.image" -}}
 {{- $registry := .Values.global.imageRegistry | default .Values.image.registry -}}
 {{- with $registry }}{{ . }}/{{ end }}{{ .Values.image.repository -}}
@@ -114,6 +115,28 @@ lifecycle:
 - --shutdown-grace={{ .Values.gateway.shutdown.longestStreamSeconds }}s
 {{- end }}
 
-{{- define "llama-swap.gatewayUrl" -}}
-http://llama-swap-gateway.{{ .Release.Namespace }}.svc{{ with .Values.gateway.service.port }}{{ if ne (int .) 80 }}:{{ . }}{{ end }}{{ end }}
+{{- /* What clients speak, and where: one port, since a gateway with a certificate speaks nothing else there. In: root. */ -}}
+{{- define "llama-swap.scheme" -}}{{ ternary "https" "http" (not (empty .Values.gateway.tls.secretName)) }}{{- end }}
+{{- define "llama-swap.servicePort" -}}
+{{- int .Values.gateway.service.port | default (ternary 443 80 (not (empty .Values.gateway.tls.secretName))) -}}
 {{- end }}
+{{- define "llama-swap.gatewayHost" -}}llama-swap.{{ .Release.Namespace }}.svc{{- end }}
+{{- define "llama-swap.gatewayUrl" -}}
+{{- $port := include "llama-swap.servicePort" . | int -}}
+{{- include "llama-swap.scheme" . }}://{{ include "llama-swap.gatewayHost" . }}
+{{- if ne $port (ternary 443 80 (not (empty .Values.gateway.tls.secretName))) }}:{{ $port }}{{ end -}}
+{{- end }}
+
+{{- /*
+Where sidecars reach models behind a credential; empty: they do not. They trust the public authorities alone, which sign no name of a
+Service, so with TLS at the gateway it must be said by what name they reach it. In: root.
+*/ -}}
+{{- define "llama-swap.sidecarGatewayUrl" -}}
+{{- if or .Values.sidecars.enabled .Values.sidecars.namespaces -}}
+{{- if .Values.sidecars.gatewayUrl }}{{ .Values.sidecars.gatewayUrl }}
+{{- else if not .Values.gateway.tls.secretName }}{{ include "llama-swap.gatewayUrl" . }}{{ end -}}
+{{- end -}}
+{{- end }}
+
+{{- /* Of the webhook's configuration, outside all namespaces: two installations have one each. In: root. */ -}}
+{{- define "llama-swap.webhookConfiguration" -}}llama-swap-sidecars-{{ .Release.Namespace }}{{- end }}

@@ -41,6 +41,18 @@ scopes. A Role outside the installation's namespace has that namespace in its na
   verbs: [get, create, patch]
 {{- end }}
 
+{{- /* Of all webhooks of the cluster its own alone, and the bundle, by its name, in whatever namespace is labelled. */ -}}
+{{- define "llama-swap.rules.sidecars" -}}
+- apiGroups: [admissionregistration.k8s.io]
+  resources: [mutatingwebhookconfigurations]
+  resourceNames: [{{ include "llama-swap.webhookConfiguration" . }}]
+  verbs: [get, patch]
+- apiGroups: ['']
+  resources: [configmaps]
+  resourceNames: [llama-swap-push-ca]
+  verbs: [get, create, patch]
+{{- end }}
+
 {{- /* In its own namespace, besides what it has there as a namespace served. */ -}}
 {{- define "llama-swap.rules.own" -}}
 {{- $served := include "llama-swap.ownIsServed" . }}
