@@ -77,10 +77,11 @@ export function indexOf(images: readonly Image[], annotations: Readonly<Record<s
   return jsonBlob({ schemaVersion: 2, mediaType: TYPES.index, manifests, annotations }, TYPES.index)
 }
 
-/** File name → bytes of an OCI layout that holds `top`, under the name `reference`, and `blobs`. */
+/** File name → bytes of an OCI layout that holds `top`, under the name `reference`, and `blobs`. A name without a registry is Docker's. */
 export function layoutOf(top: Blob, blobs: readonly Blob[], reference: string): ReadonlyMap<string, Uint8Array> {
   const version = reference.slice(reference.lastIndexOf(':') + 1)
-  const annotations = { 'io.containerd.image.name': `docker.io/library/${reference}`, 'org.opencontainers.image.ref.name': version }
+  const name = reference.includes('/') ? reference : `docker.io/library/${reference}`
+  const annotations = { 'io.containerd.image.name': name, 'org.opencontainers.image.ref.name': version }
   const index = { schemaVersion: 2, mediaType: TYPES.index, manifests: [{ ...described(top), annotations }] }
   return new Map([
     ['oci-layout', Buffer.from('{"imageLayoutVersion":"1.0.0"}')],

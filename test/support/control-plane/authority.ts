@@ -19,10 +19,11 @@ const NAMES = ['localhost', 'kubernetes', 'kubernetes.default', 'kubernetes.defa
 
 /**
  * Writes what a control plane is trusted by into `folder`: ca.crt, the API server's apiserver.crt and .key for loopback, the names in the
- * cluster and `addresses`, and the keys sa.key and sa.pub that sign ServiceAccount tokens. Good for a day. Resolves with the CA as PEM.
+ * cluster and `addresses`, kubelet-client.crt and .key, which tell a kubelet that the API server calls, and the keys sa.key and sa.pub that
+ * sign ServiceAccount tokens. Good for a day. Resolves with the CA as PEM.
  */
 export async function writeAuthority(folder: string, addresses: readonly string[]): Promise<string> {
-  const [authority, server] = await Promise.all([makeKeys(), makeKeys()])
+  const [authority, server, client] = await Promise.all([makeKeys(), makeKeys(), makeKeys()])
   const times = { notBefore: new Date(Date.now() - HOUR_MS), notAfter: new Date(Date.now() + 24 * HOUR_MS) }
   const ca = await X509CertificateGenerator.createSelfSigned({
     ...times,
@@ -34,22 +35,28 @@ export async function writeAuthority(folder: string, addresses: readonly string[
       new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
     ],
   })
+  const issued = { ...times, issuer: ca.subject, signingKey: authority.privateKey, signingAlgorithm: ALGORITHM }
   const certificate = await X509CertificateGenerator.create({
-    ...times,
+    ...issued,
     subject: 'CN=kube-apiserver',
-    issuer: ca.subject,
     publicKey: server.publicKey,
-    signingKey: authority.privateKey,
-    signingAlgorithm: ALGORITHM,
     extensions: [
       new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth]),
       new SubjectAlternativeNameExtension([...NAMES.map(dnsName), ...['127.0.0.1', ...addresses].map(address)]),
     ],
   })
+  const clientCertificate = await X509CertificateGenerator.create({
+    ...issued,
+    subject: 'O=system:masters, CN=apiserver-kubelet-client',
+    publicKey: client.publicKey,
+    extensions: [new ExtendedKeyUsageExtension([ExtendedKeyUsage.clientAuth])],
+  })
   const keep = (name: string, text: string): void => writeFileSync(join(folder, name), text, { mode: 0o600 })
   keep('ca.crt', ca.toString('pem'))
   keep('apiserver.crt', certificate.toString('pem'))
   keep('apiserver.key', await pemOf(server.privateKey))
+  keep('kubelet-client.crt', clientCertificate.toString('pem'))
+  keep('kubelet-client.key', await pemOf(client.privateKey))
   const signer = generateKeyPairSync('rsa', {
     modulusLength: 2048,
     publicKeyEncoding: { type: 'spki', format: 'pem' },
