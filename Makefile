@@ -55,6 +55,14 @@ test-control-plane: ## operator and proxies on a real API server; FILES=… for 
 control-plane: ## leave a control plane running, and say how kubectl gets there
 	node test/support/control-plane/stay.ts
 
+.PHONY: test-end-to-end
+test-end-to-end: ## stories on a real one-node cluster, each file on its own; FILES=… for some (root, Linux, Go; the first time minutes)
+	node test/support/one-node/run-suite.ts $(FILES)
+
+.PHONY: cluster
+cluster: ## leave a real one-node cluster running, and say how kubectl gets there (root, Linux, Go; the first time minutes)
+	node test/support/one-node/stay.ts
+
 .PHONY: test-crds
 test-crds: ## the resource definitions against what they must take and refuse
 	node --test $(STRICT) test/crds.test.ts

@@ -1,7 +1,21 @@
 #!/bin/sh
-# Removes what a node leaves behind when its processes are gone: its cgroups and its folder. Usage: clean.sh STATE CGROUP
+# Removes what a node leaves behind when its first process is gone: what others started in its network, which is open as file 4 if it is
+# known, its cgroups and its folder. Usage: clean.sh STATE CGROUP
 set -u
 state=$1 cgroup=$2
+
+if network=$(readlink /proc/self/fd/4) && [ "${network#net:}" != "$network" ]; then
+  # "net:[1]" as a pattern that fits itself.
+  pattern=$(echo "$network" | sed 's/[][]/\\&/g')
+  inside() { find /proc -maxdepth 3 -path '/proc/[0-9]*/ns/net' -lname "$pattern" 2>/dev/null | cut -d / -f 3; }
+  tries=20
+  while pids=$(inside) && [ -n "$pids" ] && [ $tries -gt 0 ]; do
+    kill -KILL $pids 2>/dev/null
+    sleep 0.05
+    tries=$((tries - 1))
+  done
+fi
+
 left() { ls -d "/sys/fs/cgroup/$cgroup" /sys/fs/cgroup/*/"$cgroup" 2>/dev/null; }
 tries=50
 while [ -n "$(left)" ] && [ $tries -gt 0 ]; do
