@@ -13,7 +13,7 @@ const tutorial = openTutorial(cluster, 'ten-minutes', {
   substitutions: [
     [' --set image.registry=registry.example.com', ''],
     ['ghcr.io/ggml-org/llama.cpp:server', ENGINE_IMAGE],
-    ["-hf, 'bartowski/SmolLM2-135M-Instruct-GGUF:Q4_K_M'", '-m, /models/smollm2.gguf, --offline'],
+    ["-hf, 'bartowski/SmolLM2-135M-Instruct-GGUF:Q4_K_M'", "-m, /models/smollm2.gguf, --offline, -t, '1', -tb, '1'"],
     ['image: node:lts', `image: ${APP_IMAGE}`],
     ['cd /tmp && cp /script/app.mjs . && npm install --silent openai && node app.mjs', 'node /app/script/app.mjs'],
     ['mountPath: /script', 'mountPath: /app/script'],

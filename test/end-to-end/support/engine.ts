@@ -47,6 +47,8 @@ export function engineObjects({ name, namespace, replicas = 1, args = [], slots 
     ports: [{ name: 'http', containerPort: ENGINE_PORT }],
     startupProbe: { httpGet: { path: '/health', port: 'http' }, periodSeconds: 1, failureThreshold: 60 },
     readinessProbe: { httpGet: { path: '/health', port: 'http' }, periodSeconds: 1 },
+    // llama-server drops the answers it is giving when it gets SIGTERM: it gets no new requests before that.
+    lifecycle: { preStop: { sleep: { seconds: 3 } } },
     resources: { requests: { cpu: '50m', memory: '256Mi' }, limits: { memory: '768Mi' } },
     securityContext: RESTRICTED_CONTAINER,
   }

@@ -1,5 +1,5 @@
 /** A real Prometheus beside the cluster, in its network. In: jobs and rules. Out: what it says of its targets, its rules, and queries. */
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isFields } from '../../../operator/validate/problem.ts'
 import { PROMETHEUS } from '../../../scripts/fetch-tools.ts'
@@ -8,15 +8,11 @@ import { Daemon } from '../../support/control-plane/daemon.ts'
 import { eventually } from '../../support/eventually.ts'
 import { closedPort } from '../../support/ports.ts'
 
-export interface PrometheusOptions {
-  /** A folder that somebody else removes. */
-  readonly folder: string
+export interface PrometheusWork {
   /** Entries of `scrape_configs`. */
   readonly jobs: readonly unknown[]
   /** `{groups: […]}` each. */
-  readonly rules: readonly unknown[]
-  /** Between evaluations of rules: "1s". */
-  readonly evaluationInterval: string
+  readonly rules?: readonly unknown[]
 }
 
 export interface Sample {
@@ -27,32 +23,36 @@ export interface Sample {
 /** Owner: the caller; `close()` once. */
 export class Prometheus {
   readonly url: string
+  readonly #folder: string
   readonly #daemon: Daemon
 
-  /** Resolves when it answers; rejects with what it wrote when it does not start. */
-  static async start(options: PrometheusOptions): Promise<Prometheus> {
-    const folder = mkdtempSync(join(options.folder, 'prometheus-'))
-    mkdirSync(join(folder, 'data'))
-    const ruleFiles = options.rules.map((rules, index) => written(join(folder, `rules-${index}.yaml`), rules))
-    const config = {
-      global: { evaluation_interval: options.evaluationInterval },
-      scrape_configs: options.jobs,
-      rule_files: ruleFiles,
-    }
+  /** It has nothing to do yet. Resolves when it answers; rejects with what it wrote when it does not start. `parent`: removed by its owner. */
+  static async start(parent: string): Promise<Prometheus> {
+    const folder = mkdtempSync(join(parent, 'prometheus-'))
+    writeConfig(folder, { jobs: [] })
     const port = await closedPort()
     const args = [
-      `--config.file=${written(join(folder, 'prometheus.yaml'), config)}`,
+      `--config.file=${join(folder, CONFIG)}`,
       `--storage.tsdb.path=${join(folder, 'data')}`,
       `--web.listen-address=127.0.0.1:${port}`,
+      '--web.enable-lifecycle',
     ]
-    const prometheus = new Prometheus(`http://127.0.0.1:${port}`, new Daemon(PROMETHEUS, args, join(folder, 'log')))
+    const prometheus = new Prometheus(port, folder, new Daemon(PROMETHEUS, args, join(folder, 'log')))
     await eventually(() => prometheus.#answers())
     return prometheus
   }
 
-  private constructor(url: string, daemon: Daemon) {
-    this.url = url
+  private constructor(port: number, folder: string, daemon: Daemon) {
+    this.url = `http://127.0.0.1:${port}`
+    this.#folder = folder
     this.#daemon = daemon
+  }
+
+  /** Instead of what it did. Rejects with its words when it does not take it. */
+  async work(work: PrometheusWork): Promise<void> {
+    writeConfig(this.#folder, work)
+    const answer = await fetch(`${this.url}/-/reload`, { method: 'POST' })
+    if (answer.status !== 200) throw new Error(`${await answer.text()}${this.#daemon.lastWords()}`)
   }
 
   /** Samples of an instant query, now. Rejects with Prometheus' words when it is none. */
@@ -82,8 +82,16 @@ export class Prometheus {
   }
 }
 
+const CONFIG = 'prometheus.yaml'
+/** Between evaluations of rules. */
+const EVALUATION_INTERVAL = '1s'
+
 /** JSON is YAML. */
-function written(path: string, value: unknown): string {
-  writeFileSync(path, JSON.stringify(value, null, 2))
-  return path
+function writeConfig(folder: string, { jobs, rules = [] }: PrometheusWork): void {
+  const write = (name: string, value: unknown): string => {
+    writeFileSync(join(folder, name), JSON.stringify(value, null, 2))
+    return name
+  }
+  const rule_files = rules.map((groups, index) => write(`rules-${index}.yaml`, groups))
+  write(CONFIG, { global: { evaluation_interval: EVALUATION_INTERVAL }, scrape_configs: jobs, rule_files })
 }

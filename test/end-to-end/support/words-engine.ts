@@ -36,8 +36,9 @@ function wordsObjects({ name, namespace, replicas = 1, words, everyMs }: WordsOp
     imagePullPolicy: 'IfNotPresent',
     command: ['node', '/script/engine.mjs', String(words), String(everyMs), String(PORT)],
     ports: [{ name: 'http', containerPort: PORT }],
-    readinessProbe: { httpGet: { path: '/health', port: 'http' }, periodSeconds: 1 },
-    resources: { requests: { cpu: '20m', memory: '64Mi' }, limits: { memory: '256Mi' } },
+    // A busy machine is no reason to be unready.
+    readinessProbe: { httpGet: { path: '/health', port: 'http' }, periodSeconds: 1, timeoutSeconds: 10, failureThreshold: 10 },
+    resources: { requests: { cpu: '200m', memory: '64Mi' }, limits: { memory: '256Mi' } },
     securityContext: RESTRICTED_CONTAINER,
     volumeMounts: [{ name: 'script', mountPath: '/script' }],
   }
