@@ -3,9 +3,9 @@ import type { KubeClient } from '../kube/client.ts'
 import { eventName, eventOf, eventsPath, eventTime } from '../kube/cluster-event.ts'
 import type { Timers } from '../queue/timers.ts'
 import { type Outcome, WorkQueue, type WorkRecord } from '../queue/work-queue.ts'
-import type { Problem } from '../translate/problems.ts'
 import { type Fields, isFields } from '../validate/problem.ts'
 import { partsOf, pathOf } from './status-writer.ts'
+import type { News } from './troubles.ts'
 
 export type EventClient = Pick<KubeClient, 'get' | 'create' | 'request'>
 
@@ -24,16 +24,16 @@ export interface EventWriterOptions {
 const ACTION = 'Translate'
 /** Bytes, the API's bound. */
 const MAX_NOTE_BYTES = 1024
-/** The same problem within this time is one Event that counts. */
+/** The same news within this time is one Event that counts. */
 const SAME_WITHIN_MS = 120_000
 /** Counts are written this often at most. */
 const BETWEEN_COUNTS_MS = 30_000
-/** Problems that are remembered; more are told by conditions alone. */
+/** News that is remembered; more is told by conditions alone. */
 const MAX_REMEMBERED = 5000
 const TIMEOUT_MS = 10_000
 
 interface Told {
-  readonly problem: Problem
+  readonly news: News
   isThere: boolean
   /** When it came or went last. */
   changedAtMs: number
@@ -46,7 +46,7 @@ interface Told {
   writtenAtMs: number
 }
 
-/** Events of problems, when they come up; none while they stay. Owner: Report; `close()` once. */
+/** Events of problems and troubles, when they come up; none while they stay. Owner: Report; `close()` once. */
 export class EventWriter {
   readonly queue: WorkQueue
   readonly #options: EventWriterOptions
@@ -66,11 +66,11 @@ export class EventWriter {
   }
 
   /** All that are there now. */
-  set(problems: readonly Problem[]): void {
+  set(news: readonly News[]): void {
     const now = this.#options.timers.now()
-    const here = new Map(problems.map((problem) => [keyOf(problem), problem]))
+    const here = new Map(news.map((one) => [keyOf(one), one]))
     for (const [key, told] of this.#told) if (!here.has(key)) this.#hasGone(key, told, now)
-    for (const [key, problem] of here) this.#isHere(key, problem, now)
+    for (const [key, one] of here) this.#isHere(key, one, now)
   }
 
   close(): Promise<void> {
@@ -85,11 +85,11 @@ export class EventWriter {
     this.queue.forget(key)
   }
 
-  #isHere(key: string, problem: Problem, now: number): void {
+  #isHere(key: string, news: News, now: number): void {
     const told = this.#told.get(key)
     if (told?.isThere === true || (told === undefined && this.#told.size >= MAX_REMEMBERED)) return
     const { count = 0, written = 0, writtenAtMs = 0, name = '' } = told ?? {}
-    this.#told.set(key, { problem, isThere: true, changedAtMs: now, count: count + 1, name, written, writtenAtMs })
+    this.#told.set(key, { news, isThere: true, changedAtMs: now, count: count + 1, name, written, writtenAtMs })
     this.queue.add(key)
   }
 
@@ -109,27 +109,27 @@ export class EventWriter {
 
   /** An Event of that name is one that a leader before us wrote of the same problem: it stands. */
   async #create(key: string, told: Told, signal: AbortSignal): Promise<void> {
-    const { problem } = told
-    const regarding = await this.#regarding(problem.object, signal)
+    const { news } = told
+    const regarding = await this.#regarding(news.object, signal)
     if (regarding === undefined) return
-    const { namespace, name } = partsOf(problem.object)
+    const { namespace, name } = partsOf(news.object)
     told.name = eventName(name, `${key} ${String(regarding['uid'])}`)
     const body = eventOf({
       namespace,
       name: told.name,
       atMs: this.#options.wall(),
-      reason: problem.code,
+      reason: news.code,
       action: ACTION,
-      note: cutBytes(`${problem.at}: ${problem.message}`, MAX_NOTE_BYTES),
+      note: cutBytes(`${news.at}: ${news.message}`, MAX_NOTE_BYTES),
       instance: this.#options.instance,
       regarding,
     })
     await unless([409, 404], () => this.#options.client.create(eventsPath(namespace), body, { signal, timeoutMs: TIMEOUT_MS }))
   }
 
-  async #count({ problem, name }: Told, count: number, signal: AbortSignal): Promise<void> {
+  async #count({ news, name }: Told, count: number, signal: AbortSignal): Promise<void> {
     if (name === '') return // The object was gone when its Event was due.
-    const path = `${eventsPath(partsOf(problem.object).namespace)}/${name}`
+    const path = `${eventsPath(partsOf(news.object).namespace)}/${name}`
     const body = { series: { count, lastObservedTime: eventTime(this.#options.wall()) } }
     const call = { method: 'PATCH', path, body, contentType: 'application/merge-patch+json', signal, timeoutMs: TIMEOUT_MS } as const
     await unless([404], () => this.#options.client.request(call))
@@ -153,7 +153,7 @@ export class EventWriter {
   }
 }
 
-const keyOf = ({ object, code, at, message }: Problem): string => `${object} ${code} ${at}: ${message}`
+const keyOf = ({ object, code, at, message }: News): string => `${object} ${code} ${at}: ${message}`
 
 /** Whole characters of at most so many bytes. */
 function cutBytes(text: string, bytes: number): string {

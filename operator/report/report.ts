@@ -10,6 +10,7 @@ import { type Verdict, verdictOf } from './conditions.ts'
 import { EventWriter } from './events.ts'
 import { type FactsByObject, factsOf, type Heard, type ObjectFacts, type Translated } from './facts.ts'
 import { StatusWriter } from './status-writer.ts'
+import { troublesOf } from './troubles.ts'
 
 export interface ReportOptions {
   readonly client: Pick<KubeClient, 'get' | 'create' | 'request' | 'serverSideApply'>
@@ -98,7 +99,7 @@ export class Report {
     this.#facts = factsOf(this.#translated, this.#options.heard(), this.#facts)
     const verdicts = [...this.#facts.values()].map((facts) => this.#verdictOf(facts, nowMs))
     this.#statuses.set(verdicts)
-    this.#events.set(this.#translated.problems)
+    this.#events.set([...this.#translated.problems, ...verdicts.flatMap(troublesOf)])
     this.#tellAgainAt(Math.min(...verdicts.map(({ changesAtMs = Number.POSITIVE_INFINITY }) => changesAtMs).filter((atMs) => atMs > nowMs)))
   }
 
