@@ -65,6 +65,19 @@ test('a problem is one Event at its object, with the field, the message and who 
   assert.match(String(eventTime), /\.\d{6}Z$/)
 })
 
+test('a trouble that comes again long after it has gone is another Event', async () => {
+  const { events, timers, created } = bench()
+  const trouble = { object: 'LlamaModel team-a/m', code: 'NoEndpoints', at: 'backend gpu', message: 'gone', recurs: true } as const
+  for (const _time of ['first', 'second']) {
+    events.set([trouble])
+    await timers.move(0)
+    events.set([])
+    await timers.move(130_000)
+    events.set([])
+  }
+  assert.equal(new Set(created.map(({ metadata }) => JSON.stringify(metadata))).size, 2)
+})
+
 test('one that comes and goes within two minutes is counted, and the count is written each 30 s at most', async () => {
   const { events, timers, created, patched } = bench()
   events.set([PROBLEM])

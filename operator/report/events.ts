@@ -107,13 +107,14 @@ export class EventWriter {
     return undefined
   }
 
-  /** An Event of that name is one that a leader before us wrote of the same problem: it stands. */
+  /** An Event of that name is one that a leader before us wrote of the same problem: it stands. What recurs is an Event each time. */
   async #create(key: string, told: Told, signal: AbortSignal): Promise<void> {
     const { news } = told
     const regarding = await this.#regarding(news.object, signal)
     if (regarding === undefined) return
     const { namespace, name } = partsOf(news.object)
-    told.name = eventName(name, `${key} ${String(regarding['uid'])}`)
+    const time = news.recurs === true ? ` ${this.#options.wall()}` : ''
+    told.name = eventName(name, `${key} ${String(regarding['uid'])}${time}`)
     const body = eventOf({
       namespace,
       name: told.name,

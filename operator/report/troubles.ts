@@ -10,20 +10,24 @@ export interface News {
   /** Field, backend or rule. */
   readonly at: string
   readonly message: string
+  /** It may come again long after it has gone, and is then worth an Event of its own. */
+  readonly recurs?: true
 }
 
 /** None while gateways do not all have the object: what they say of endpoints is then of another time. */
 export function troublesOf({ object, judgements, model, rules = [] }: Verdict): readonly News[] {
   if (!judgements.some(({ type, status }) => type === 'Programmed' && status === 'True')) return []
   const ofBackends = (model?.backends ?? []).flatMap(({ name, total, ready, reason }): readonly News[] => {
-    if (reason === 'NoEndpoints') return [{ object, code: reason, at: `backend ${name}`, message: 'It has no endpoint.' }]
+    if (reason === 'NoEndpoints') return [trouble(object, reason, `backend ${name}`, 'It has no endpoint.')]
     if (reason !== undefined && reason !== 'EndpointsDown') return [] // a problem, of which there is an Event already
     if (ready === total) return []
     const message = ready === 0 ? 'None of its endpoints takes requests.' : 'Some of its endpoints take no requests.'
-    return [{ object, code: 'EndpointsDown', at: `backend ${name}`, message }]
+    return [trouble(object, 'EndpointsDown', `backend ${name}`, message)]
   })
   const ofRules = rules
     .filter(({ reason }) => reason === 'NoReadyTarget')
-    .map(({ name }) => ({ object, code: 'NoReadyTarget', at: `rule ${name}`, message: 'No target has an endpoint that takes requests.' }))
+    .map(({ name }) => trouble(object, 'NoReadyTarget', `rule ${name}`, 'No target has an endpoint that takes requests.'))
   return [...ofBackends, ...ofRules]
 }
+
+const trouble = (object: string, code: string, at: string, message: string): News => ({ object, code, at, message, recurs: true })
