@@ -8,7 +8,7 @@ say() { printf '\n--- %s\n' "$*"; }
 say pods
 kubectl get pods -A -o wide 2>&1 | head -n 60
 say events
-kubectl get events -A --sort-by=.lastTimestamp 2>&1 | tail -n 50 | cut -c 1-300
+kubectl get events -A --sort-by=.metadata.creationTimestamp 2>&1 | tail -n 50 | cut -c 1-300
 # Ready 1/1, restarts 0 and Running, or Completed, is well.
 kubectl get pods -A --no-headers 2>/dev/null | awk '{ split($3, ready, "/") } $4 != "Completed" && (ready[1] != ready[2] || $5 != "0") { print $1, $2 }' |
   head -n 6 | while read -r namespace pod; do
@@ -20,4 +20,4 @@ kubectl get pods -A --no-headers 2>/dev/null | awk '{ split($3, ready, "/") } $4
 say programs that ended
 grep -h 'one-node: ' "$logs"/*.log | tail -n 10
 say kubelet
-grep -E '^[EF]' "$logs/kubelet.log" | tail -n 15 | cut -c 1-400
+grep -E '^[EF]' "$logs/kubelet.log" | grep -v 'node.* not found' | tail -n 15 | cut -c 1-400

@@ -15,6 +15,8 @@ mkdir -p /run/netns /run/containerd /var/lib/cni /var/lib/kubelet /var/lib/conta
 mount --bind /mnt/containerd /var/lib/containerd
 mount --bind /mnt/kubelet /var/lib/kubelet
 mount --bind /mnt/log/pods /var/log/pods
+# A pull of an image that is not there fails at once, not after a resolver that cannot be reached.
+mount --bind /mnt/config/resolv.conf /etc/resolv.conf
 export PATH=/mnt/packages/links:$PATH
 export LD_LIBRARY_PATH=/mnt/packages/usr/lib/x86_64-linux-gnu:/mnt/packages/lib/x86_64-linux-gnu
 export XTABLES_LIBDIR=/mnt/packages/usr/lib/x86_64-linux-gnu/xtables
