@@ -17,7 +17,7 @@ export const isWholeStream = (body: string): boolean => body.includes(`"content"
 export async function startQuickModel(cluster: Cluster, namespace: string): Promise<void> {
   const metadata = { name: NAME, namespace }
   const apiVersion = 'llamaswap.dev/v1alpha1'
-  const backend = { name: NAME, service: { name: NAME, port: { number: 8000 } }, engine: 'Generic' }
+  const backend = { name: NAME, service: { name: NAME, port: { name: 'http' } }, engine: 'Generic' }
   await startWordsEngine(cluster, { ...metadata, words: WORDS, everyMs: EVERY_MS })
   await cluster.apply([
     { apiVersion, kind: 'LlamaModel', metadata, spec: { backends: [backend] } },
