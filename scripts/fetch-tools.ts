@@ -1,5 +1,5 @@
 /**
- * `node scripts/fetch-tools.ts`: puts nginx (the benchmark's measure) and promtool (checks our metrics) into `.tools/debian/`, from
+ * `node scripts/fetch-tools.ts`: puts nginx (the benchmark's measure), promtool and Prometheus (check our metrics) into `.tools/debian/`, from
  * Debian's packages, and kubectl and helm beside them (`fetch-kube-tools.ts`). Nothing is installed, no service starts. Does nothing, at
  * once, when all are there and were made by this very recipe.
  * The suite is fixed, so that benchmarks of different machines compare with the same nginx.
@@ -17,6 +17,7 @@ const FOLDER = join(TOOLS_DIR, 'debian')
 
 export const NGINX = join(FOLDER, 'usr/sbin/nginx')
 export const PROMTOOL = join(FOLDER, 'usr/bin/promtool')
+export const PROMETHEUS = join(FOLDER, 'usr/bin/prometheus')
 
 /** Resolves once both are there. `say` gets one line a step. Rejects with a text that says what to do. */
 export async function fetchTools(say: (line: string) => void): Promise<void> {

@@ -1,7 +1,7 @@
 /**
- * Scrape configurations of ServiceMonitors and PodMonitors, as the Prometheus operator makes them: same discovery, same relabelling. In:
- * objects as the API server has them. Out: jobs for Prometheus' `scrape_configs`. PURE. What it cannot read is an error: a field that it
- * passed over would be one that no test has seen work.
+ * Scrape configurations of ServiceMonitors and PodMonitors, as the Prometheus operator makes them, with the same relabelling. In: objects as
+ * the API server has them, and where discovery.ts has its files. Out: jobs for Prometheus' `scrape_configs`. PURE. What it cannot read is an
+ * error: a field that it passed over would be one that no test has seen work.
  */
 import { isFields } from '../../../operator/validate/problem.ts'
 import { textAt, valueAt } from '../../support/control-plane/api.ts'
@@ -11,7 +11,7 @@ type Relabel = Readonly<Record<string, unknown>>
 
 /** How a job finds its targets: which list of the API, and what the labels of discovery are called there. */
 interface Discovery {
-  readonly role: 'endpointslice' | 'pod'
+  readonly role: Role
   /** Of the object that the monitor's selector selects. */
   readonly selected: 'service' | 'pod'
   readonly portName: string
@@ -31,8 +31,10 @@ const DISCOVERIES: Readonly<Record<string, Discovery>> = {
   PodMonitor: { role: 'pod', selected: 'pod', portName: '__meta_kubernetes_pod_container_port_name', ownLabels: OF_PODS },
 }
 
-/** `access`: fields of a `kubernetes_sd_configs` entry that say where the API server is and who asks. */
-export function scrapeJobs(monitors: readonly unknown[], access: Readonly<Record<string, unknown>>): readonly Job[] {
+export type Role = 'endpointslice' | 'pod'
+
+/** `files`: of the targets of a role. */
+export function scrapeJobs(monitors: readonly unknown[], files: Readonly<Record<Role, string>>): readonly Job[] {
   return monitors.flatMap((monitor) => {
     const discovery = DISCOVERIES[textAt(monitor, 'kind')]
     if (discovery === undefined) throw new Error(`no monitor: ${textAt(monitor, 'kind')}`)
@@ -40,16 +42,20 @@ export function scrapeJobs(monitors: readonly unknown[], access: Readonly<Record
     if (Object.keys(rest).length > 0) throw new Error(`${Object.keys(rest).join(', ')} cannot be read`)
     const namespace = textAt(monitor, 'metadata', 'namespace')
     const name = `${namespace}/${textAt(monitor, 'metadata', 'name')}`
-    const found = { role: discovery.role, ...access, ...namespacesOf(namespaceSelector, namespace) }
     return listOf(endpoints ?? podMetricsEndpoints).map((endpoint, index) => ({
       job_name: `${textAt(monitor, 'kind')}/${name}/${index}`,
-      kubernetes_sd_configs: [found],
-      ...jobOf(endpoint, selector, discovery, name),
+      file_sd_configs: [{ files: [files[discovery.role]] }],
+      ...jobOf(
+        endpoint,
+        [...namespaceRelabels(namespaceSelector, namespace), ...selectorRelabels(selector, discovery.selected)],
+        discovery,
+        name,
+      ),
     }))
   })
 }
 
-function jobOf(endpoint: unknown, selector: unknown, discovery: Discovery, name: string): Job {
+function jobOf(endpoint: unknown, selected: readonly Relabel[], discovery: Discovery, name: string): Job {
   const { port, path = '/metrics', interval, scheme = 'http', relabelings, metricRelabelings, ...rest } = fields(endpoint)
   if (Object.keys(rest).length > 0 || typeof port !== 'string') throw new Error(`cannot be read: ${JSON.stringify(endpoint)}`)
   return {
@@ -57,7 +63,7 @@ function jobOf(endpoint: unknown, selector: unknown, discovery: Discovery, name:
     scheme: String(scheme).toLowerCase(),
     ...(interval !== undefined && { scrape_interval: interval, scrape_timeout: interval }),
     relabel_configs: [
-      ...selectorRelabels(selector, discovery.selected),
+      ...selected,
       { action: 'keep', source_labels: [discovery.portName], regex: port },
       { action: 'drop', source_labels: ['__meta_kubernetes_pod_phase'], regex: '(Failed|Succeeded)' },
       { target_label: 'job', replacement: name },
@@ -69,10 +75,11 @@ function jobOf(endpoint: unknown, selector: unknown, discovery: Discovery, name:
   }
 }
 
-/** A namespace's own monitors look there, unless they say where. */
-function namespacesOf(selector: unknown, own: string): Job {
+/** What `kubernetes_sd_configs` would ask for by namespace. Monitors look in their own, unless they say where. */
+function namespaceRelabels(selector: unknown, own: string): readonly Relabel[] {
   const { any, matchNames } = fields(selector ?? {})
-  return any === true ? {} : { namespaces: { names: Array.isArray(matchNames) ? matchNames : [own] } }
+  const names = Array.isArray(matchNames) ? matchNames : [own]
+  return any === true ? [] : [{ action: 'keep', source_labels: ['__meta_kubernetes_namespace'], regex: names.join('|') }]
 }
 
 function selectorRelabels(selector: unknown, selected: Discovery['selected']): readonly Relabel[] {
