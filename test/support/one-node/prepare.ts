@@ -148,7 +148,7 @@ export function prepared(): Prepared {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  return JSON.parse(text)
+  return JSON.parse(text.trimEnd().split('\n').at(-1) ?? '') // pip shows its progress before
 }
 
 if (import.meta.main) console.log(JSON.stringify(await prepare((line) => console.error(`one-node: ${line}`))))
