@@ -282,8 +282,9 @@ export class Operator {
 
   #leadershipChanged(isLeader: boolean): void {
     this.#options.log.info(isLeader ? 'this replica has the Lease' : 'this replica has lost the Lease')
-    if (isLeader) this.#beginTerm()
-    else this.#endTerm()
+    if (!isLeader) return this.#endTerm()
+    this.#certificates.lookSoon() // what only a leader publishes
+    this.#beginTerm()
   }
 
   /** A term begins with a table: a leader that has not read the cluster yet would have nothing true to say. */

@@ -237,6 +237,23 @@ test('a namespace and a Pod that ask', async (t) => {
   })
 })
 
+test('a replica that begins to lead tells the API server at once whom to trust', async (t) => {
+  const { operator, installed } = await webhook(t)
+  const apps = await cluster.namespace(ASKS)
+  const first = await operator(t)
+  await injects(apps)
+  const ip = podAddress()
+  const [pushPort = 0] = await freePorts(1)
+  const second = await installed.operator(t, { name: 'operator-1', pushPort, args: [`--host=${ip}`, `--push-names=${ip}`] })
+  await eventually(async () => assert.equal((await fetch(`${second.metricsUrl.replace('127.0.0.1', ip)}/readyz`)).status, 200))
+  await cluster.makePod({ namespace: installed.namespace, name: 'second', labels: { app: 'llama-swap-operator' }, ips: [ip] })
+  await cluster.removePod(installed.namespace, 'operator')
+  const path = `/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/llama-swap-sidecars-${installed.namespace}`
+  await cluster.ask('PATCH', path, [{ op: 'remove', path: '/webhooks/0/clientConfig/caBundle' }], 'application/json-patch+json')
+  await first.close()
+  await injects(apps)
+})
+
 test('an installation of some namespaces: theirs alone, with the rights that are printed', async (t) => {
   const [mine, other] = [await cluster.namespace(ASKS), await cluster.namespace(ASKS)]
   const { operator, installed } = await webhook(t, [mine])
