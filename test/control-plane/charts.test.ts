@@ -9,15 +9,22 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, type TestContext, test } from 'node:test'
 import { load } from 'js-yaml'
+import { publishCaBundle } from '../../operator/admission/ca-bundle.ts'
+import { webhookConfigurationName } from '../../operator/inject/manifests.ts'
+import { KubeClient } from '../../operator/kube/client.ts'
+import { loadKubeConfig } from '../../operator/kube/kube-config.ts'
 import { CHART_CRDS, fetchChartCrds } from '../../scripts/fetch-chart-crds.ts'
 import { fetchKubeTools } from '../../scripts/fetch-kube-tools.ts'
 import { CHART, CI_CASES, CRD_CHART, ciFile, HELM_VERSIONS, type HelmVersion, helm, manifestsOf, NAMESPACE } from '../charts/render.ts'
 import { listAt, textAt, valueAt } from '../support/control-plane/api.ts'
 import { type ControlPlane, startControlPlane } from '../support/control-plane/control-plane.ts'
 import { freePorts } from '../support/control-plane/free-ports.ts'
+import { CONTROLLERS } from '../support/control-plane/programs.ts'
 import { eventually } from '../support/eventually.ts'
 import { ROOT, startProgram } from '../support/program.ts'
 
+const FIRST_CHART = join(ROOT, 'test', 'charts', 'fixtures', 'llama-swap-0.1.0.tgz')
+const WEBHOOK = webhookConfigurationName(NAMESPACE)
 /** Where the files in ci/ put things. */
 const NAMESPACES = [NAMESPACE, 'team-a', 'team-b', 'apps']
 const MODEL = {
@@ -31,7 +38,7 @@ let plane: ControlPlane
 before(async () => {
   await fetchKubeTools(() => undefined)
   await fetchChartCrds(() => undefined)
-  plane = await startControlPlane()
+  plane = await startControlPlane({ controllers: [...CONTROLLERS, 'clusterrole-aggregation-controller'] })
   for (const name of NAMESPACES) await makeNamespace(name)
   for (const file of globSync('*.yaml', { cwd: CHART_CRDS })) await plane.apply(readFileSync(join(CHART_CRDS, file), 'utf8'))
 })
@@ -61,7 +68,7 @@ for (const version of HELM_VERSIONS) {
   test(`helm ${version}: install, upgrade, uninstall, install again`, async (t) => {
     const said = await asked(version, 'install', 'llama-swap', CHART)
     assert.match(said, /get secret llama-swap-first-key/)
-    assert.match(said, /curl -H "Authorization: Bearer \$KEY" localhost:8080\/v1\/models/)
+    assert.match(said, /curl \S.* -H "Authorization: Bearer \$KEY" http:\/\/localhost:8080\/v1\/models/)
     assert.doesNotMatch(said, /<no value>|%!/)
     await kubectl('wait', '--for=condition=Established', 'crd/llamamodels.llamaswap.dev', 'crd/routingpolicies.llamaswap.dev')
     await plane.apply(MODEL, NAMESPACE)
@@ -94,6 +101,83 @@ for (const version of HELM_VERSIONS) {
   })
 }
 
+for (const version of HELM_VERSIONS) {
+  test(`helm ${version}: the CA that the operator writes to its webhook outlives an upgrade and a rollback`, async () => {
+    await asked(version, 'install', 'llama-swap', CHART, '--set', 'sidecars.enabled=true,crds.keep=false')
+    const bundle = `-----BEGIN CERTIFICATE-----\n${'A'.repeat(64)}\n-----END CERTIFICATE-----\n`
+    await publishCaBundle(operatorsClient(), WEBHOOK, bundle, AbortSignal.timeout(10_000))
+    const written = async (): Promise<unknown> => {
+      const found = await plane.ask('GET', `/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/${WEBHOOK}`)
+      assert.equal(valueAt(found, 'webhooks', 0, 'clientConfig', 'caBundle'), Buffer.from(bundle).toString('base64'))
+      return valueAt(found, 'webhooks', 0, 'timeoutSeconds')
+    }
+    assert.equal(await written(), 3)
+    await asked(version, 'upgrade', 'llama-swap', CHART, '--reuse-values', '--set', 'sidecars.webhook.timeoutSeconds=2')
+    assert.equal(await written(), 2)
+    await asked(version, 'rollback', 'llama-swap', '1')
+    assert.equal(await written(), 3)
+    await asked(version, 'uninstall', 'llama-swap')
+    assert.equal(
+      await kubectl('get', 'mutatingwebhookconfiguration,clusterrole', '-l', 'app.kubernetes.io/name=llama-swap', '-o', 'name'),
+      '',
+    )
+    await definitionsGone()
+  })
+
+  test(`helm ${version}: from the first chart to this one, and back`, async () => {
+    await asked(version, 'install', 'llama-swap', FIRST_CHART)
+    await kubectl('wait', '--for=condition=Established', 'crd/llamamodels.llamaswap.dev')
+    const key = await firstKey()
+    const address = (): Promise<string> => kubectl('get', 'service', 'llama-swap-gateway', '-o', 'jsonpath={.spec.clusterIP}')
+    const before = await address()
+    await asked(version, 'upgrade', 'llama-swap', CHART, '--set', 'sidecars.enabled=true')
+    assert.deepEqual([await firstKey(), await address()], [key, before])
+    await asked(version, 'rollback', 'llama-swap', '1')
+    assert.deepEqual([await firstKey(), await address()], [key, before])
+    assert.equal(await kubectl('get', 'service', 'llama-swap', '--ignore-not-found', '-o', 'name'), '')
+    await asked(version, 'upgrade', 'llama-swap', CHART, '--set', 'crds.keep=false')
+    await asked(version, 'uninstall', 'llama-swap')
+    await definitionsGone()
+  })
+
+  test(`helm ${version}: who is admin of the namespaces, and of nothing else, installs in them`, async (t) => {
+    await asked(4, 'install', 'llama-swap-crds', CRD_CHART, '--set', 'keep=false')
+    for (const namespace of [NAMESPACE, 'team-a']) await plane.apply(adminOf(namespace), namespace)
+    await aggregated()
+    const as = ['--kube-as-user', 'ada', '--set', 'namespaces={team-a},crds.enabled=false']
+    await asked(version, 'install', 'llama-swap', CHART, ...as)
+    await asked(version, 'upgrade', 'llama-swap', CHART, ...as, '--set', 'gateway.replicas=3')
+    await asked(version, 'uninstall', 'llama-swap', '--kube-as-user', 'ada')
+    const refused = await helm(version, ['install', 'llama-swap', CHART, '--namespace', NAMESPACE, '--kube-as-user', 'ada'], {
+      KUBECONFIG: plane.kubeconfig,
+    })
+    assert.notEqual(refused.code, 0)
+    t.diagnostic(refused.stderr.split('\n')[0] ?? '')
+    await asked(4, 'uninstall', 'llama-swap-crds')
+    await definitionsGone()
+  })
+}
+
+test('older definitions are refused where the policy says so, newer ones and those without a version are not', async () => {
+  await asked(4, 'install', 'llama-swap-crds', CRD_CHART, '--set', 'downgradePolicy.enabled=true,keep=false')
+  const version = (one: string) =>
+    kubectl('annotate', 'crd', 'llamamodels.llamaswap.dev', `llamaswap.dev/definitions=${one}`, '--overwrite')
+  await version('0.10.0')
+  await eventually(async () => {
+    await assert.rejects(version('0.9.9'), /the cluster has definitions of version 0\.10\.0, these are of 0\.9\.9/)
+  })
+  await version('0.10.0-rc.1')
+  await version('1.0.0')
+  await kubectl('annotate', 'crd', 'llamamodels.llamaswap.dev', 'llamaswap.dev/definitions-')
+  const { code, stderr } = await helm(4, ['upgrade', 'llama-swap-crds', CRD_CHART, '--namespace', NAMESPACE], {
+    KUBECONFIG: plane.kubeconfig,
+  })
+  assert.equal(code, 0, stderr)
+  await asked(4, 'upgrade', 'llama-swap-crds', CRD_CHART, '--set', 'keep=false')
+  await asked(4, 'uninstall', 'llama-swap-crds')
+  await definitionsGone()
+})
+
 /** A copy of the chart whose definitions have something new. */
 function withNewerDefinitions(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'llama-swap-chart-'))
@@ -103,6 +187,34 @@ function withNewerDefinitions(t: TestContext): string {
   writeFileSync(file, readFileSync(file, 'utf8').replace('shortNames: [lmod]', 'shortNames: [lmod, newer]'))
   return folder
 }
+
+/** As the operator asks, without its throttles. */
+const operatorsClient = (): KubeClient => new KubeClient({ load: () => loadKubeConfig(plane.kubeconfig), onRequest: () => undefined })
+
+const adminOf = (namespace: string): Readonly<Record<string, unknown>> => ({
+  apiVersion: 'rbac.authorization.k8s.io/v1',
+  kind: 'RoleBinding',
+  metadata: { name: 'ada', namespace },
+  roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'admin' },
+  subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'ada' }],
+})
+
+/** The controller manager adds rules to `admin` when it sees the ClusterRoles. */
+const aggregated = (): Promise<void> =>
+  eventually(async () => {
+    const can = await plane.kubectl([
+      'auth',
+      'can-i',
+      'patch',
+      'llamamodels.llamaswap.dev',
+      '--subresource=status',
+      '--as',
+      'ada',
+      '--namespace',
+      'team-a',
+    ])
+    assert.equal(can.stdout.trim(), 'yes')
+  })
 
 const definitionsGone = (): Promise<string> =>
   kubectl('wait', '--for=delete', '--timeout=30s', 'crd/llamamodels.llamaswap.dev', 'crd/routingpolicies.llamaswap.dev')
@@ -158,8 +270,10 @@ test('operator and gateway, started as the chart says and with its rights, answe
   const [node = '', ...command] = (await testCommand()).map(String)
   assert.equal(node, 'node')
   const run = (env: Readonly<Record<string, string>>) => spawnSync(process.execPath, command, { env, encoding: 'utf8' })
-  assert.equal(run({ URL: url, KEY: key }).status, 0)
-  assert.equal(run({ URL: url, KEY: 'a-key-that-nobody-has-made' }).status, 1)
+  assert.equal(run({ URL: url, KEY: key, TIMEOUT_SECONDS: '10' }).status, 0)
+  const refused = run({ URL: url, KEY: 'a-key-that-nobody-has-made', TIMEOUT_SECONDS: '10' })
+  assert.equal(refused.status, 1)
+  assert.match(refused.stderr, /\/v1\/models answers 401/)
 })
 
 /** What the Deployment's one container is told. */
