@@ -144,7 +144,8 @@ const sources = (patterns: readonly string[]): string[] =>
 export function prepared(): Prepared {
   mkdirSync(TOOLS_DIR, { recursive: true })
   const lock = join(TOOLS_DIR, 'one-node.lock')
-  const text = execFileSync('flock', [lock, process.execPath, fileURLToPath(import.meta.url)], {
+  const locked = ['--pdeathsig', 'KILL', 'flock', '--no-fork', lock, process.execPath, fileURLToPath(import.meta.url)]
+  const text = execFileSync('setpriv', locked, {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   })
