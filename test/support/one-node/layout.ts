@@ -1,4 +1,5 @@
 /** Where a node lies and how it is reached, by its name. Outside its own namespaces it is a folder below `.tools/`, and cgroups. */
+import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { TOOLS_DIR } from '../../../scripts/engine/files.ts'
 import type { Access } from '../control-plane/cluster.ts'
@@ -23,7 +24,8 @@ export function layoutOf(name: string): Layout {
   const state = join(TOOLS_DIR, 'one-node', name)
   return {
     state,
-    cgroup: `one-node-${name}`,
+    // The same name in another checkout is another node.
+    cgroup: `one-node-${name}-${createHash('sha256').update(state).digest('hex').slice(0, 6)}`,
     firstFile: join(state, 'first'),
     accessFile: join(state, 'access.json'),
     access: {
