@@ -16,6 +16,7 @@ import { Election } from './lead/election.ts'
 import { type KnownPod, makeAuthenticate } from './push/authenticate.ts'
 import { PushCertificates } from './push/certificates.ts'
 import { DayStore } from './push/day-store.ts'
+import { GatewayFinder } from './push/gateway-finder.ts'
 import type { Authenticate } from './push/identity.ts'
 import { PushServer } from './push/server.ts'
 import { Report } from './report/report.ts'
@@ -59,6 +60,8 @@ export class Operator {
   readonly #push: PushServer
   readonly #certificates: PushCertificates
   readonly #days: DayStore
+  /** Absent: sidecars are not led anywhere. */
+  readonly #gateway: GatewayFinder | undefined
   readonly #admission: Admission | undefined
   readonly #rights: RightsCheck
   readonly #translate = makeTranslator()
@@ -140,6 +143,10 @@ export class Operator {
         onGone: () => this.#days.soon(),
       },
     })
+    this.#gateway =
+      config.gatewayUrl === undefined
+        ? undefined
+        : new GatewayFinder({ url: config.gatewayUrl, onFound: (gateway) => this.#push.setGateway(gateway) })
     this.#days = new DayStore({
       client,
       namespace: config.namespace,
@@ -182,6 +189,7 @@ export class Operator {
     }
     this.#source.start()
     this.#election.start()
+    this.#gateway?.start()
     this.#rights.start()
     this.#certificatesRunning = this.#certificates.run(() => this.#election.isLeader, this.#closing.signal)
     this.#looking = setInterval(() => this.#tellWhoLeads(), LEADER_LOOK_MS)
@@ -192,6 +200,7 @@ export class Operator {
   async close(): Promise<void> {
     this.#closing.abort()
     clearInterval(this.#looking)
+    this.#gateway?.close()
     await this.#days.close()
     await this.#term?.close()
     this.#endReport()

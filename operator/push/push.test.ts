@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { IGNORABLE_FIELDS, type RoutingTable } from '../../proxy/routing-table/v1.ts'
+import { valueAt } from '../../test/support/control-plane/api.ts'
 import { type Running, startPush, until } from '../../test/support/push-server.ts'
 import { startRecordingRelay } from '../../test/support/recording-relay.ts'
 import { ScriptedProxy, type Taken } from '../../test/support/scripted-proxy.ts'
@@ -188,4 +189,21 @@ test('what was pushed and acknowledged is told, by mode', async (t) => {
   assert.ok(acks.every(({ ms }) => ms >= 20 && ms < 5_000))
   assert.equal(pushes.length, 4)
   assert.ok(pushes.every(({ bytes }) => bytes > 100))
+})
+
+test('a sidecar hears where gateways are, and of a new address of theirs at once', async (t) => {
+  const url = 'http://llama-swap.home.svc'
+  const rented: ModelLines = { namespace: 'team-a', backends: [{ url: 'https://api.example.com', keys: ['of-the-backend'] }] }
+  const { server, synced } = await startPush(t, { table: makeTable({ models: { rented } }), options: { gateway: { url } } })
+  const proxy = await synced('team-a')
+  const gateway = await synced('gateway')
+  for (const addresses of [['10.96.0.7'], ['10.96.0.8']]) {
+    server.setGateway({ url, addresses })
+    const { set } = await proxy.follow()
+    assert.deepEqual(
+      set.map(({ kind, value }) => [kind, valueAt(value, 'endpoints', 0, 'origin'), valueAt(value, 'endpoints', 0, 'addresses')]),
+      [['endpoints', url, addresses]],
+    )
+  }
+  assert.equal(gateway.texts.filter((text) => text.includes('"commit"')).length, 1)
 })

@@ -19,6 +19,7 @@ import type { ObjectName, Programming } from './programming.ts'
 import type { EndpointVotes, Usage } from './proxy-report.ts'
 import { Session } from './session.ts'
 import { DEFAULT_LIMITS, type PushEvents, type PushLimits, Sessions, type SessionsOptions } from './sessions.ts'
+import type { GatewayAddress } from './visible.ts'
 
 /** PEM. The chain that proxies verify with the bundle in ConfigMap `llama-swap-push-ca`. */
 export interface ServerCertificate {
@@ -121,6 +122,11 @@ export class PushServer {
   /** The newest state of all. `changedAtMs`: when the resources behind its newest change were read. An equal table sends nothing. */
   publish(table: RoutingTable, changedAtMs: number): 'published' | 'unchanged' | 'tooLarge' {
     return this.#sessions.publish(table, changedAtMs)
+  }
+
+  /** Where sidecars reach backends that need a credential, from now on. */
+  setGateway(gateway: GatewayAddress): void {
+    this.#sessions.leadTo(gateway)
   }
 
   /** `address`: of the leader, as far as a standby knows it. Proxies are greeted once `setEpoch` has been called too. */

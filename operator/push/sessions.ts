@@ -162,6 +162,12 @@ export class Sessions implements SessionOwner {
     return 'published'
   }
 
+  /** For sidecars, from now on. */
+  leadTo(gateway: GatewayAddress): void {
+    this.#views.leadTo(gateway)
+    this.#advanceAll()
+  }
+
   /** Undefined: nobody is greeted until there is one. */
   setEpoch(epoch: number | undefined): void {
     if (epoch !== undefined) this.quota.begin(epoch === FIRST_EPOCH)

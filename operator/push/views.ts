@@ -86,12 +86,18 @@ export class Projection {
 /** The view of each proxy. All gateways share one; so do the sidecars of a namespace, for as long as there are any. */
 export class Views {
   readonly #cache = new EntryCache()
-  readonly #gateway: GatewayAddress | undefined
+  #gateway: GatewayAddress | undefined
   readonly #projections = new Map<string, Projection>()
   #published: Published = NOTHING
 
   constructor(gateway: GatewayAddress | undefined) {
     this.#gateway = gateway
+  }
+
+  /** Sidecars' views are made anew, with this gateway. */
+  leadTo(gateway: GatewayAddress): void {
+    this.#gateway = gateway
+    this.#projections.clear()
   }
 
   get cache(): EntryCache {
