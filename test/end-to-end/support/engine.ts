@@ -2,6 +2,8 @@
  * A real llama-server with the real small model, as Deployment and Service. In: a name. Out: objects to apply, and what stories do to it:
  * scale it, kill its Pods or the process in them.
  */
+import { globSync, readFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { isFields } from '../../../operator/validate/problem.ts'
 import { listAt, textAt, valueAt } from '../../support/control-plane/api.ts'
 import type { Cluster } from '../../support/control-plane/cluster.ts'
@@ -92,6 +94,7 @@ export async function scaleEngine(cluster: Cluster, at: Pick<EngineOptions, 'nam
 
 export interface EnginePod {
   readonly name: string
+  readonly uid: string
   readonly ip: string
   readonly ready: boolean
   /** Restarts of its container. */
@@ -108,6 +111,7 @@ export async function enginePods(
     .filter((pod) => valueAt(pod, 'metadata', 'deletionTimestamp') === undefined)
     .map((pod) => ({
       name: textAt(pod, 'metadata', 'name'),
+      uid: textAt(pod, 'metadata', 'uid'),
       ip: wordAt(pod, 'status', 'podIP'),
       ready: listAt(pod, 'status', 'conditions').some((one) => isFields(one) && one['type'] === 'Ready' && one['status'] === 'True'),
       restarts: Number(valueAt(pod, 'status', 'containerStatuses', 0, 'restartCount') ?? 0),
@@ -117,6 +121,24 @@ export async function enginePods(
 /** As a node that is lost: at once, without a grace period. */
 export async function killPod(cluster: Cluster, namespace: string, name: string): Promise<void> {
   await kubectl(cluster, ['-n', namespace, 'delete', 'pod', name, '--grace-period=0', '--force', '--wait=false'])
+}
+
+/** SIGKILL to the engine in a Pod, as the kernel does when memory runs out: the Pod stays, the kubelet starts its container anew. */
+export function killContainer({ uid, name }: Pick<EnginePod, 'uid' | 'name'>): void {
+  const pids = globSync('/proc/[0-9]*/cgroup').filter((file) => isIn(file, uid))
+  const killed = pids.map(dirname).filter((folder) => read(join(folder, 'cmdline')).includes('llama-server'))
+  if (killed.length === 0) throw new Error(`no engine runs in the Pod ${name}`)
+  for (const folder of killed) process.kill(Number(basename(folder)), 'SIGKILL')
+}
+
+const isIn = (file: string, podUid: string): boolean => read(file).replaceAll('_', '-').includes(`pod${podUid}`)
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return '' // the process has ended
+  }
 }
 
 function wordAt(value: unknown, ...path: readonly string[]): string {

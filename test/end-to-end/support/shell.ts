@@ -30,6 +30,7 @@ export class Shell {
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     })
+    this.#input().on('error', () => undefined) // it has ended: `run` says so
     process.once('exit', this.#kill)
     this.#closed = new Promise((resolve) => this.#child.once('exit', () => resolve()))
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
@@ -58,7 +59,6 @@ export class Shell {
   #input(): Writable {
     const input = this.#child.stdio[3]
     if (input === null || input === undefined || !('write' in input)) throw new Error('bash has no third descriptor')
-    input.on('error', () => undefined) // it has ended: `run` says so
     return input
   }
 

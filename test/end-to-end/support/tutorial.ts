@@ -133,7 +133,7 @@ function expectLines(written: string, shown: string): void {
 
 const steady = (text: string): string =>
   text
-    .replaceAll(/[ \t]+/g, ' ')
+    .replaceAll(/[ \t\r]+/g, ' ')
     .replaceAll(/ ?\n ?/g, '\n')
     .trim()
 const escaped = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')

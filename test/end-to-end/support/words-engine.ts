@@ -4,6 +4,7 @@
  */
 import type { Cluster } from '../../support/control-plane/cluster.ts'
 import type { KubeObject } from '../../support/control-plane/objects.ts'
+import { APP_IMAGE } from './app.ts'
 import { engineReady, RESTRICTED_CONTAINER, RESTRICTED_POD } from './engine.ts'
 
 export interface WordsOptions {
@@ -17,12 +18,11 @@ export interface WordsOptions {
   readonly everyMs: number
 }
 
-const IMAGE = 'localhost/app:1'
 const PORT = 8080
 /** For streams that run when it is told to end. */
 const GRACE_SECONDS = 30
 
-/** The Service's port is 8000. Resolves when its Pods are ready. */
+/** The Service's port is named "http". Resolves when its Pods are ready. */
 export async function startWordsEngine(cluster: Cluster, options: WordsOptions): Promise<void> {
   await cluster.apply(wordsObjects(options))
   await engineReady(cluster, options)
@@ -32,7 +32,7 @@ function wordsObjects({ name, namespace, replicas = 1, words, everyMs }: WordsOp
   const metadata = { name, namespace, labels: { app: name } }
   const container = {
     name: 'engine',
-    image: IMAGE,
+    image: APP_IMAGE,
     imagePullPolicy: 'IfNotPresent',
     command: ['node', '/script/engine.mjs', String(words), String(everyMs), String(PORT)],
     ports: [{ name: 'http', containerPort: PORT }],
@@ -53,7 +53,12 @@ function wordsObjects({ name, namespace, replicas = 1, words, everyMs }: WordsOp
   return [
     { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { 'engine.mjs': SCRIPT } },
     { apiVersion: 'apps/v1', kind: 'Deployment', metadata, spec: { replicas, selector: { matchLabels: { app: name } }, template } },
-    { apiVersion: 'v1', kind: 'Service', metadata, spec: { selector: { app: name }, ports: [{ port: 8000, targetPort: 'http' }] } },
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata,
+      spec: { selector: { app: name }, ports: [{ name: 'http', port: PORT, targetPort: 'http' }] },
+    },
   ]
 }
 
