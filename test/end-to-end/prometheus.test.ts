@@ -13,9 +13,10 @@ import { PROMTOOL } from '../../scripts/fetch-tools.ts'
 import { listAt, textAt, valueAt } from '../support/control-plane/api.ts'
 import { eventually } from '../support/eventually.ts'
 import { appObjects } from './support/app.ts'
-import { clusterHere, kubectl, restrictedNamespace, serviceUrl } from './support/cluster.ts'
+import { clusterHere, kubectl, serviceUrl } from './support/cluster.ts'
 import { podTargets, sliceTargets, type TargetGroup } from './support/discovery.ts'
 import { startEngine } from './support/engine.ts'
+import { ASKS, injectingNamespace } from './support/injecting-namespace.ts'
 import { type Installation, install } from './support/install.ts'
 import { type Load, startLoad } from './support/load.ts'
 import { Prometheus } from './support/prometheus.ts'
@@ -75,8 +76,8 @@ async function startApp(): Promise<void> {
       for await (const chunk of stream) void chunk
       await pause(1000)
     }`
-  await restrictedNamespace(cluster, APPS, { 'llamaswap.dev/inject': 'true' })
-  const { configMap, template } = appObjects({ name: 'shop', namespace: APPS, script, annotations: { 'llamaswap.dev/inject': 'true' } })
+  await injectingNamespace(cluster, APPS)
+  const { configMap, template } = appObjects({ name: 'shop', namespace: APPS, script, annotations: ASKS })
   const pod = { ...template, spec: { ...fieldsOf(valueAt(template, 'spec')), restartPolicy: 'Always' } }
   const spec = { replicas: 2, selector: { matchLabels: { app: 'shop' } }, template: pod }
   await cluster.apply([configMap, { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'shop', namespace: APPS }, spec }])
