@@ -1,16 +1,19 @@
 /**
- * `node scripts/image/build.ts [--platform linux/amd64] [--into FOLDER]`: makes the container image of the bundles in `dist/`. In: those, the lock file,
- * and the pinned parts. Out, in `dist/image/`: one archive a platform for `docker load` and its like, an OCI layout of all platforms, for
- * what copies images to a registry, the SBOMs, and the root as an archive, for the Containerfile. No daemon, no root, no tools but npm, apt-get and dpkg-deb, to fetch.
+ * `node scripts/image/build.ts [--platform linux/amd64] [--into FOLDER] [--kept-layers FOLDER]`: makes the container image of the bundles in
+ * `dist/`. In: those, the lock file, and the pinned parts. Out, in `dist/image/`: one archive a platform for `docker load` and its like, an
+ * OCI layout of all platforms, for what copies images to a registry, the SBOMs, and the root as an archive, for the Containerfile. No daemon,
+ * no root, no tools but npm, apt-get and dpkg-deb, to fetch.
  */
+import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { gzipSync } from 'node:zlib'
 import { VERSION } from '../../proxy/version.ts'
 import { bundledPackages } from './bundled.ts'
 import { fetchParts, lockedNode } from './fetch.ts'
 import { baseFiles, noticesOf, programFiles } from './files.ts'
-import { type Blob, dockerManifest, type Image, imageOf, indexOf, layoutOf } from './oci.ts'
+import { type Blob, digestOf, dockerManifest, type Image, imageOf, indexOf, layoutOf } from './oci.ts'
 import { DEBIAN_PARTS, NAMES, PLATFORMS, type Platform } from './parts.ts'
 import { sbomOf } from './sbom.ts'
 import { runSettings } from './settings.ts'
@@ -33,7 +36,7 @@ interface Built extends Image {
 }
 
 /** `say` gets one line a step. */
-async function buildImage(platform: Platform, say: (line: string) => void): Promise<Built> {
+async function buildImage(platform: Platform, compress: (archive: Uint8Array) => Uint8Array, say: (line: string) => void): Promise<Built> {
   const names = NAMES[platform]
   const parts = await fetchParts(platform, say)
   const bundled = bundledPackages()
@@ -50,7 +53,7 @@ async function buildImage(platform: Platform, say: (line: string) => void): Prom
     { says: 'Node and its libraries', archive: tarOf(base) },
     { says: 'llama-swap', archive: tarOf(program) },
   ]
-  const image = imageOf({ architecture: names.architecture, layers, settings: runSettings(LABELS), annotations: LABELS })
+  const image = imageOf({ architecture: names.architecture, layers, settings: runSettings(LABELS), annotations: LABELS, compress })
   return { ...image, platform, sbom, root: tarOf([...base, ...program]) }
 }
 
@@ -94,14 +97,29 @@ function show(image: Built): void {
     console.log(`  ${name.padEnd(8)} ${digest}`)
 }
 
-const { values } = parseArgs({ options: { platform: { type: 'string', multiple: true }, into: { type: 'string', default: 'dist/image' } } })
+/** gzip, which takes seconds, is spared where a folder has what it made of the same archive, named by that one's digest. */
+const compressedIn =
+  (folder: string | undefined) =>
+  (archive: Uint8Array): Uint8Array => {
+    const kept = folder === undefined ? '' : join(folder, digestOf(archive))
+    return existsSync(kept) ? readFileSync(kept) : gzipSync(archive)
+  }
+
+const { values } = parseArgs({
+  options: {
+    platform: { type: 'string', multiple: true },
+    into: { type: 'string', default: 'dist/image' },
+    'kept-layers': { type: 'string' },
+  },
+})
 try {
   const wanted = values.platform ?? PLATFORMS
   const unknown = wanted.find((name) => !PLATFORMS.some((platform) => platform === name))
   if (unknown !== undefined) throw new Error(`"${unknown}" is no platform of the image: ${PLATFORMS.join(', ')}`)
+  const compress = compressedIn(values['kept-layers'])
   const images: Built[] = []
   for (const platform of PLATFORMS.filter((each) => wanted.includes(each)))
-    images.push(await buildImage(platform, (line) => console.log(`image: ${line}`)))
+    images.push(await buildImage(platform, compress, (line) => console.log(`image: ${line}`)))
   await writeAll(join(ROOT, values.into), images)
   images.forEach(show)
 } catch (error) {

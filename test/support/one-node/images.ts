@@ -15,6 +15,8 @@ import { BUSYBOX, PAUSE } from './packages.ts'
 export interface NodeImage {
   readonly name: string
   readonly settings: Readonly<Record<string, unknown>>
+  /** With our own image. */
+  readonly sharesLayers?: true
   layers(say: (line: string) => void): Promise<readonly Layer[]>
 }
 
@@ -43,6 +45,7 @@ export function nodeImages(coredns: string): readonly NodeImage[] {
     },
     {
       name: 'localhost/app:1',
+      sharesLayers: true,
       settings: {
         User: '1000:1000',
         WorkingDir: '/app',

@@ -13,7 +13,7 @@ import { run } from '../../../scripts/engine/run.ts'
 import { MODEL_SHA256 } from '../../../scripts/engine/small-model.ts'
 import { fetchEngine } from '../../../scripts/fetch-engine.ts'
 import { fetchKubeTools } from '../../../scripts/fetch-kube-tools.ts'
-import { imageOf, layoutOf } from '../../../scripts/image/oci.ts'
+import { type Blob, digestOf, imageOf, type Layer, layoutOf } from '../../../scripts/image/oci.ts'
 import { tarOf } from '../../../scripts/image/tar.ts'
 import { clusterProgram } from '../control-plane/build.ts'
 import { ROOT } from '../program.ts'
@@ -82,7 +82,15 @@ async function withOurs(base: string, say: (line: string) => void): Promise<stri
     await copyRoot(join(base, 'root'), join(work, 'root'))
     await run(
       process.execPath,
-      ['scripts/image/build.ts', '--platform', 'linux/amd64', '--into', join(work, 'image').slice(ROOT.length + 1)],
+      [
+        'scripts/image/build.ts',
+        '--platform',
+        'linux/amd64',
+        '--into',
+        join(work, 'image').slice(ROOT.length + 1),
+        '--kept-layers',
+        join(base, 'layers'),
+      ],
       { cwd: ROOT },
     )
     await importInto(work, [join(work, 'image', 'llama-swap-amd64.tar')])
@@ -93,11 +101,19 @@ async function withOurs(base: string, say: (line: string) => void): Promise<stri
 }
 
 async function archiveOf(image: NodeImage, folder: string, say: (line: string) => void): Promise<string> {
-  const made = imageOf({ architecture: 'amd64', layers: await image.layers(say), settings: image.settings, annotations: {} })
+  const layers = await image.layers(say)
+  const made = imageOf({ architecture: 'amd64', layers, settings: image.settings, annotations: {} })
+  if (image.sharesLayers === true) await keepLayers(join(folder, 'layers'), layers, made.layers)
   const files = layoutOf(made.manifest, [made.config, ...made.layers], image.name)
   const path = join(folder, `${image.name.replaceAll(/\W/g, '-')}.tar`)
   await writeFile(path, tarOf([...files].map(([name, bytes]) => ({ path: name, kind: 'file', bytes }))))
   return path
+}
+
+/** For our own image, which has the same Node. */
+async function keepLayers(folder: string, layers: readonly Layer[], compressed: readonly Blob[]): Promise<void> {
+  await mkdir(folder, { recursive: true })
+  for (const [at, { archive }] of layers.entries()) await writeFile(join(folder, digestOf(archive)), compressed[at]?.bytes ?? '')
 }
 
 async function importInto(work: string, archives: readonly string[]): Promise<void> {
@@ -120,8 +136,7 @@ export async function copyRoot(from: string, to: string): Promise<void> {
 
 /** Appears at once and whole, or not at all. */
 async function making(folder: string, make: (work: string) => Promise<void>): Promise<void> {
-  const work = `${folder}.part`
-  await rm(work, { recursive: true, force: true })
+  const work = `${folder}.part-${process.pid}`
   await mkdir(work)
   await make(work)
   await rename(work, folder)
