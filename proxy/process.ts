@@ -1,14 +1,16 @@
 import type { Logger } from './account/log.ts'
 import { environmentTwin, UsageError } from './config.ts'
 
-/** Starts, serves until SIGTERM or SIGINT, closes. A second signal ends the process at once. */
+const SIGNALS = ['SIGTERM', 'SIGINT'] as const
+
+/** Starts, serves until SIGTERM or SIGINT, closes. A second signal ends the process at once. Who listened for them before does no longer. */
 export async function runUntilSignal(run: { start: () => Promise<void>; close: () => Promise<void>; logger: Logger }): Promise<number> {
   const signalled = new Promise<NodeJS.Signals>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, resolve)
+    for (const signal of SIGNALS) process.removeAllListeners(signal).once(signal, resolve)
   })
   await run.start()
   const signal = await signalled
-  for (const again of ['SIGTERM', 'SIGINT'] as const) process.once(again, () => process.exit(1))
+  for (const again of SIGNALS) process.once(again, () => process.exit(1))
   run.logger.info('shutting down', { signal })
   await run.close()
   return 0
