@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { before, type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { webhookConfigurationName } from '../../operator/inject/manifests.ts'
 import { type NeededRights, neededRights, operatorRights, type Rule } from '../../operator/workloads/rbac.ts'
 import { listAt, textAt, valueAt } from '../support/control-plane/api.ts'
 import type { Cluster } from '../support/control-plane/cluster.ts'
@@ -15,7 +16,7 @@ import { startControlPlane } from '../support/control-plane/control-plane.ts'
 import { requirePrivateNetwork } from '../support/control-plane/network.ts'
 import { sharedControlPlane } from '../support/control-plane/shared.ts'
 import { eventually } from '../support/eventually.ts'
-import { engineAt, install } from '../support/installation.ts'
+import { engineAt, install, printed } from '../support/installation.ts'
 import { say } from './installed-ground.ts'
 
 requirePrivateNetwork()
@@ -26,6 +27,7 @@ before(async () => {
 
 type Scope = 'namespaced' | 'cluster-wide'
 const SCOPES: readonly Scope[] = ['namespaced', 'cluster-wide']
+const INJECTING = 'cluster-wide, injecting sidecars'
 /** A watch counts its objects within 45 s, and a problem that comes again is counted after 30 s. */
 const LIFE_MS = 90_000
 const LOOK_EVERY_MS = 500
@@ -95,17 +97,25 @@ test('the rights that are printed', { concurrency: 3 }, async (t) => {
   await Promise.all([...lives, lacks])
 })
 
-for (const scope of SCOPES) {
+for (const scope of [...SCOPES, INJECTING]) {
   LIVES.set(`${scope}: every right is used, and nothing else is asked for`, async (t) => {
     const { cluster, asked } = await startAudited(t)
     await t.test('in a whole life', async (t) => {
       const team = await cluster.namespace()
-      const apps = await cluster.namespace()
-      const args = ['--bundle-namespaces', apps]
-      const { namespace, ...installed } = await install(cluster, scope === 'namespaced' ? { namespaces: [team], args } : { args })
-      const needed = neededRights({ namespace, namespaces: scope === 'namespaced' ? [team] : 'all', bundleNamespaces: [apps] })
+      const apps = await cluster.namespace({ 'llamaswap.dev/inject': 'true' })
+      const sidecars = scope === INJECTING ? ['--sidecar-image', 'registry.example/llama-swap:1'] : []
+      const args = ['--bundle-namespaces', apps, ...sidecars]
+      const installed = await install(cluster, scope === 'namespaced' ? { namespaces: [team], args } : { args })
+      const { namespace } = installed
+      if (scope === INJECTING) await cluster.apply(printed(['--print-webhook', '--namespace', namespace, ...sidecars]))
+      const needed = neededRights({
+        namespace,
+        namespaces: scope === 'namespaced' ? [team] : 'all',
+        bundleNamespaces: [apps],
+        ...(scope === INJECTING && { webhook: webhookConfigurationName(namespace) }),
+      })
       const byOperator = (): readonly Asked[] => asked(`system:serviceaccount:${namespace}:llama-swap-operator`)
-      await live(t, cluster, { namespace, ...installed }, team)
+      await live(t, cluster, installed, team)
       await eventually(async () => {
         await delay(LOOK_EVERY_MS)
         const used = byOperator()
