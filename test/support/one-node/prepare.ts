@@ -29,9 +29,9 @@ export interface Prepared {
 
 const HERE = import.meta.dirname
 const CACHE = join(TOOLS_DIR, 'one-node-images')
-/** Those of the last hour are kept, and so many more: another process may be about to copy one. */
+/** Those of the last quarter of an hour are kept, and so many more: another process may be about to copy one. */
 const KEPT = 2
-const KEPT_MS = 3_600_000
+const KEPT_MS = 900_000
 
 async function prepare(say: (line: string) => void): Promise<Prepared> {
   await fetchKubeTools(say)
@@ -52,7 +52,7 @@ async function basePrepared(coredns: string, say: (line: string) => void): Promi
     MODEL_SHA256,
     coredns,
     lock,
-    ...sources(['scripts/image/*.ts', 'test/support/one-node/{images,packages,prepare}.ts']),
+    ...sources(['scripts/image/{elf,fetch,files,oci,parts,tar}.ts', 'test/support/one-node/{images,packages,prepare}.ts']),
   ])
   const folder = join(CACHE, `base-${key}`)
   if (existsSync(folder)) return folder
