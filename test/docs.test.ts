@@ -202,6 +202,21 @@ test('docs/failures.md has the scorecard that the fault wall is held to', () => 
   for (const { because } of [...NOT_SHOWN, ...NOT_PASSED]) assert.ok(read(FAILURES).includes(because), because)
 })
 
+test('docs/security.md names tests that there are, each promise at least one', () => {
+  const rows = rowsOf('docs/security.md', 'Promise')
+  assert.ok(rows.length > 12)
+  for (const [promise = '', tests] of rows) {
+    const files = words(tests).filter((word) => word.endsWith('.test.ts'))
+    const sentences = words(tests).filter((word) => !word.endsWith('.test.ts'))
+    assert.ok(files.length > 0 && files.every((file) => existsSync(join(ROOT, file))), `${promise}: ${files.join()}`)
+    const texts = files.map(read).join('\n')
+    assert.deepEqual(
+      sentences.filter((sentence) => !texts.includes(`'${sentence}'`) && !texts.includes(`"${sentence}"`)),
+      [],
+    )
+  }
+})
+
 test('docs/how-it-works.md names files and symbols that there are', () => {
   const named = [...read('docs/how-it-works.md').matchAll(/`([^`]+)`/g)].map(([, word = '']) => word)
   const files = named.filter((word) => /^[\w/-]+[.]ts$/.test(word))
