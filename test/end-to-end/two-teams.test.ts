@@ -26,17 +26,13 @@ let url = ''
 before(async () => {
   const installed = install(cluster)
   await tutorial.run('Two namespaces')
-  const engines = [realEngine('search'), startWordsEngine(cluster, { name: 'engine', namespace: 'shop', words: 3, everyMs: 10 })]
+  const engines = [
+    startEngine(cluster, { name: 'engine', namespace: 'search' }),
+    startWordsEngine(cluster, { name: 'engine', namespace: 'shop', words: 3, everyMs: 10 }),
+  ]
   await Promise.all([installed, ...engines])
   url = await serviceUrl(cluster, 'llama-swap', 'llama-swap')
 })
-
-/** A llama-server, behind a Service as in the tutorial. */
-async function realEngine(namespace: string): Promise<void> {
-  await startEngine(cluster, { name: 'smollm2', namespace })
-  const spec = { selector: { app: 'smollm2' }, ports: [{ port: 8000, targetPort: 'http' }] }
-  await cluster.apply({ apiVersion: 'v1', kind: 'Service', metadata: { name: 'engine', namespace }, spec })
-}
 
 /** The status of a request to the model, and what was said. */
 async function answer(model: string, key: string): Promise<{ readonly status: number; readonly body: string }> {
