@@ -162,8 +162,9 @@ test('older definitions are refused where the policy says so, newer ones and tho
   await asked(4, 'install', 'llama-swap-crds', CRD_CHART, '--set', 'downgradePolicy.enabled=true,keep=false')
   const version = (one: string) =>
     kubectl('annotate', 'crd', 'llamamodels.llamaswap.dev', `llamaswap.dev/definitions=${one}`, '--overwrite')
-  await version('0.10.0')
+  // A new policy is in force a moment later.
   await eventually(async () => {
+    await version('0.10.0')
     await assert.rejects(version('0.9.9'), /the cluster has definitions of version 0\.10\.0, these are of 0\.9\.9/)
   })
   await version('0.10.0-rc.1')
