@@ -227,7 +227,10 @@ export class Operator {
       table: () => {
         const [epoch, table] = [this.#term?.epoch, this.#translation?.table]
         if (epoch === undefined || table === undefined) return undefined
-        return { epoch, seq: this.#push.seq, models: table.models.length, policies: table.policies.length }
+        const { models, policies, endpointSets } = table
+        const served = new Set(endpointSets.flatMap(({ model, endpoints }) => (endpoints.length > 0 ? [model] : [])))
+        const withoutEndpoints = models.filter(({ ref }) => !served.has(ref)).length
+        return { epoch, seq: this.#push.seq, models: models.length, withoutEndpoints, policies: policies.length }
       },
       reviews: () => this.#admission?.inFlight,
       sidecars: () => (this.#leads() ? this.#admission?.audit() : undefined),

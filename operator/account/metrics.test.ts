@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { FakeTimers, settled } from '../queue/fake-timers.fixture.ts'
 import { WorkQueue } from '../queue/work-queue.ts'
-import { OperatorMetrics } from './metrics.ts'
+import { OperatorMetrics, type PublishedTable } from './metrics.ts'
 
 const quiet = () => new OperatorMetrics({ lease: 'llama-swap', isLeader: () => false, proxies: () => undefined, table: () => undefined })
 
@@ -72,15 +72,16 @@ test('a queue is told of under the names that dashboards know', async () => {
 })
 
 test('what is not known is absent, and what is known is read when scraped', async () => {
-  let table: { epoch: number; seq: number; models: number; policies: number } | undefined
+  let table: PublishedTable | undefined
   let leads = false
   const proxies = { Gateway: 2, Sidecar: 20 }
   const metrics = new OperatorMetrics({ lease: 'llama-swap', isLeader: () => leads, proxies: () => proxies, table: () => table })
   assert.deepEqual(await samples(metrics, 'llama_swap_published_epoch'), [])
   assert.deepEqual(await samples(metrics, 'leader_election_master_status'), ['leader_election_master_status{name="llama-swap"} 0'])
-  table = { epoch: 7, seq: 3, models: 2, policies: 1 }
+  table = { epoch: 7, seq: 3, models: 2, withoutEndpoints: 1, policies: 1 }
   leads = true
   assert.deepEqual(await samples(metrics, 'llama_swap_published_epoch'), ['llama_swap_published_epoch 7'])
+  assert.deepEqual(await samples(metrics, 'llama_swap_models_without_endpoints'), ['llama_swap_models_without_endpoints 1'])
   assert.deepEqual(await samples(metrics, 'leader_election_master_status'), ['leader_election_master_status{name="llama-swap"} 1'])
   assert.deepEqual(await samples(metrics, 'llama_swap_proxies_connected'), [
     'llama_swap_proxies_connected{mode="Gateway"} 2',

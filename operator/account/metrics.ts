@@ -19,10 +19,18 @@ export interface Sources {
   readonly isLeader: () => boolean
   readonly proxies: () => Readonly<Record<ProxyMode, number>> | undefined
   /** Of what was published last. */
-  readonly table: () => { readonly epoch: number; readonly seq: number; readonly models: number; readonly policies: number } | undefined
+  readonly table: () => PublishedTable | undefined
   /** Reviews of Pods that are being answered. */
   readonly reviews?: () => number | undefined
   readonly sidecars?: () => Audit | undefined
+}
+
+export interface PublishedTable {
+  readonly epoch: number
+  readonly seq: number
+  readonly models: number
+  readonly withoutEndpoints: number
+  readonly policies: number
 }
 
 const QUEUE_BOUNDS = [0.001, 0.01, 0.1, 1, 10, 100, 1000]
@@ -225,7 +233,7 @@ export class OperatorMetrics {
     this.#gauge('llama_swap_proxies_connected', 'Proxies that have been let in and are heard.', ['mode'], () =>
       Object.entries(proxies() ?? {}).map(([mode, count]) => [{ mode }, count]),
     )
-    const one = (name: string, help: string, pick: (now: NonNullable<ReturnType<typeof table>>) => number): void =>
+    const one = (name: string, help: string, pick: (now: PublishedTable) => number): void =>
       this.#gauge(name, help, [], () => {
         const now = table()
         return now === undefined ? [] : [[{}, pick(now)]]
@@ -233,6 +241,11 @@ export class OperatorMetrics {
     one('llama_swap_published_epoch', 'Epoch under which this process pushes; absent while it does not lead.', ({ epoch }) => epoch)
     one('llama_swap_published_seq', 'Number of the newest routing table within its epoch.', ({ seq }) => seq)
     one('llama_swap_published_models', 'LlamaModels in it.', ({ models }) => models)
+    one(
+      'llama_swap_models_without_endpoints',
+      'LlamaModels in it that have no endpoint: no Pod of theirs takes requests.',
+      ({ withoutEndpoints }) => withoutEndpoints,
+    )
     one('llama_swap_published_policies', 'RoutingPolicies in it.', ({ policies }) => policies)
   }
 
