@@ -16,6 +16,14 @@ test('the rights of two installations lie beside each other', () => {
   }
 })
 
+test('whatever the namespace is called, no Role takes the name of another', () => {
+  for (const namespace of ['own', 'operator', 'bundle', 'sidecars']) {
+    const installation = { namespace, namespaces: [namespace, 'team'], bundleNamespaces: ['team'], webhook: 'sidecars' }
+    const roles = neededRights(installation).map(({ namespace: place = '', role }) => `${place}/${role}`)
+    assert.equal(new Set(roles).size, roles.length, roles.join(' '))
+  }
+})
+
 test("what a Role gives is not given again, and the CA's bundle goes where it is asked for", () => {
   const rolesOf = (namespaces: 'all' | readonly string[]): readonly string[] =>
     neededRights({ namespace: 'home', namespaces, bundleNamespaces: ['home', 'apps'] }).flatMap(({ namespace, rules }) =>

@@ -79,7 +79,7 @@ const BUNDLE_ANYWHERE: readonly Rule[] = BUNDLE.map((bundle) => ({ ...bundle, re
 
 /**
  * By Role and ClusterRole. What lies outside the installation's own namespace has that namespace in its name: another installation must not
- * take its rights away.
+ * take its rights away. What it has in its own besides has no namespace in its name, so none can be called like it.
  */
 export function neededRights({
   namespace,
@@ -100,7 +100,7 @@ export function neededRights({
       ? []
       : [{ role: `${role}-sidecars`, rules: [...webhookRules(webhook), ...(namespaces === 'all' ? BUNDLE_ANYWHERE : [])] }]
   const isServed = namespaces === 'all' || namespaces.includes(namespace)
-  return [...served, { namespace, role: `${NAME}-own`, rules: isServed ? without(OWN, SERVED) : OWN }, ...bundles, ...injecting]
+  return [...served, { namespace, role: NAME, rules: isServed ? without(OWN, SERVED) : OWN }, ...bundles, ...injecting]
 }
 
 /** `rules` but for the verbs that `granted` has for the same things. */
