@@ -15,7 +15,7 @@ import { eventually } from '../support/eventually.ts'
 import { appObjects } from './support/app.ts'
 import { clusterHere, kubectl, serviceUrl } from './support/cluster.ts'
 import { podTargets, sliceTargets, type TargetGroup } from './support/discovery.ts'
-import { startEngine } from './support/engine.ts'
+import { scaleEngine, startEngine } from './support/engine.ts'
 import { ASKS, injectingNamespace } from './support/injecting-namespace.ts'
 import { type Installation, install } from './support/install.ts'
 import { type Load, startLoad } from './support/load.ts'
@@ -190,6 +190,14 @@ test('without the Prometheus operator the page of the tutorial finds the same ta
   const { scrape_configs: written } = fieldsOf(load(tutorial.file('prometheus.yaml')))
   await prometheus.work({ jobs: listOf(written).map(withFiles) })
   await scrapesAll()
+})
+
+test('a model whose last Pod goes is counted', async () => {
+  const withoutEndpoints = async (): Promise<readonly number[]> =>
+    (await prometheus.query('max(llama_swap_models_without_endpoints)')).map(({ value }) => value)
+  assert.deepEqual(await withoutEndpoints(), [0])
+  await scaleEngine(cluster, { name: 'smollm2', namespace: NAMESPACE }, 0)
+  await eventually(async () => assert.deepEqual(await withoutEndpoints(), [1]), WITHIN_MS)
 })
 
 /** In place of discovery by Prometheus itself. */
