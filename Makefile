@@ -57,6 +57,8 @@ control-plane: ## leave a control plane running, and say how kubectl gets there
 
 .PHONY: test-end-to-end
 test-end-to-end: ## stories on a real one-node cluster, each file on its own; FILES=… for some (root, Linux, Go; the first time minutes)
+	node scripts/fetch-tools.ts
+	node scripts/fetch-chart-crds.ts
 	node test/support/one-node/run-suite.ts $(FILES)
 
 .PHONY: cluster
