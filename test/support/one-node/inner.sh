@@ -68,7 +68,8 @@ keep kube-apiserver /mnt/program kube-apiserver --etcd-servers=http://127.0.0.1:
   --tls-cert-file=/mnt/apiserver.crt --tls-private-key-file=/mnt/apiserver.key \
   --kubelet-client-certificate=/mnt/kubelet-client.crt --kubelet-client-key=/mnt/kubelet-client.key \
   --kubelet-preferred-address-types=InternalIP --service-account-issuer=https://kubernetes.default.svc.cluster.local \
-  --service-account-key-file=/mnt/sa.pub --service-account-signing-key-file=/mnt/sa.key --allow-privileged=true --profiling=false
+  --service-account-key-file=/mnt/sa.pub --service-account-signing-key-file=/mnt/sa.key --allow-privileged=true --profiling=false \
+  --audit-policy-file=/mnt/config/audit.yaml --audit-log-path=/mnt/log/audit.log
 keep containerd containerd --config=/mnt/config/containerd.toml
 
 # Who waits for the API server says that it is ready: what asks a server that is not there yet asks again only later and later.
