@@ -8,7 +8,8 @@ import { RESULTS } from './inject.ts'
 import { CONTAINERS, INJECT, QUITS } from './names.ts'
 import { PORTS } from './ports.ts'
 
-const PAGE = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'sidecars.md'), 'utf8')
+const ROOT = join(import.meta.dirname, '..', '..')
+const PAGE = readFileSync(join(ROOT, 'docs', 'sidecars.md'), 'utf8')
 
 /** The rows of the table that begins so, as cells. */
 function rowsOf(first: string): readonly (readonly string[])[] {
@@ -27,6 +28,13 @@ test('docs/sidecars.md lists every annotation with its default and bounds, and n
   const ports = Object.values(PORTS).map(({ annotation, fallback }) => `${annotation} ${fallback} 1024 to 65535`)
   const amounts = Object.values(AMOUNTS).map(({ annotation, fallback = '–', min, max }) => `${annotation} ${fallback} ${min} to ${max}`)
   assert.deepEqual(written, [`${INJECT} – "true"`, `${CONTAINERS} all that may –`, `${QUITS} – "true"`, ...ports, ...amounts])
+})
+
+test('docs/sidecars.md names tests for each lesson, and they are there', () => {
+  const lessons = rowsOf('Lesson')
+  assert.ok(lessons.length > 30)
+  for (const [, file = '', sentence = ''] of lessons)
+    assert.ok(readFileSync(join(ROOT, file), 'utf8').includes(sentence), `${file}: ${sentence}`)
 })
 
 test('docs/sidecars.md lists every reason and names every result', () => {

@@ -3,7 +3,7 @@
  * webhook's Service, trusts it by the bundle that the operator writes, and validates what it makes of Pods.
  */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, type TestContext, test } from 'node:test'
@@ -22,7 +22,7 @@ import { podAddress, requirePrivateNetwork } from '../support/control-plane/netw
 import { type ServiceForwarder, startServiceForwarder } from '../support/control-plane/service-forwarder.ts'
 import { eventually } from '../support/eventually.ts'
 import { type Installation, install, printed, type RunningOperator } from '../support/installation.ts'
-import { startProgram } from '../support/program.ts'
+import { ROOT, startProgram } from '../support/program.ts'
 import { clientOf } from './push-ground.ts'
 
 requirePrivateNetwork()
@@ -163,6 +163,13 @@ test('a namespace and a Pod that ask', async (t) => {
       memory: '256Mi',
     })
     assert.deepEqual(sidecar(await tried(strict, podOf('by-default'))), { cpu: '250m', memory: '256Mi' })
+  })
+
+  await t.test("an autoscaler of the app's container alone, as docs/sidecars.md has it, is one that the API server takes", async () => {
+    const page = readFileSync(join(ROOT, 'docs', 'sidecars.md'), 'utf8')
+    const written = /```yaml\n(apiVersion: autoscaling[^`]+)```/.exec(page)?.[1]?.replace('namespace: apps', `namespace: ${apps}`)
+    const { code, stderr } = await cluster.kubectl(['apply', '--dry-run=server', '--validate=strict', '-f', '-'], { stdin: written ?? '' })
+    assert.equal(code, 0, stderr)
   })
 
   await t.test('a Pod of a Job has it too, and its Job ends with the app', async () => {

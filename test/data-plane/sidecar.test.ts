@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test'
 import { ask } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
 import type { RunningProxy } from '../support/proxy.ts'
-import { makePod, type Pod } from '../support/pushed.ts'
+import { makePod, metricOf, type Pod } from '../support/pushed.ts'
 import { ROUTES } from '../support/routes.ts'
 import { oneModel } from '../support/table.ts'
 
@@ -34,6 +34,19 @@ test('with a table it passes at once', async (t) => {
   operator.give(oneModel('m', 'http://127.0.0.1:1'))
   const proxy = await pod.proxy(t, operator.url, { args: ['--mode', 'Sidecar'] })
   await eventually(async () => assert.equal(await startupOf(proxy.metricsUrl), 200), 4_000)
+})
+
+test('with the last good table from disk it passes at once too, though no operator is there', async (t) => {
+  const operator = await pod.operator(t, { mode: 'Sidecar', namespace: 'default' })
+  operator.give(oneModel('m', 'http://127.0.0.1:1'))
+  const args = ['--mode', 'Sidecar', '--last-known-good', pod.file('good')]
+  const first = await pod.proxy(t, operator.url, { args })
+  await eventually(async () => assert.ok(((await metricOf(first, 'llama_swap_last_known_good_saved_timestamp_seconds')) ?? 0) > 0))
+  first.program.child.kill('SIGKILL')
+  await first.program.ended
+  const again = await pod.proxy(t, NOBODY, { args })
+  await eventually(async () => assert.equal(await startupOf(again.metricsUrl), 200), 4_000)
+  assert.match((await ask(again.url, { method: 'GET', path: '/v1/models' })).body, /"m"/)
 })
 
 test('asked to quit, at its admin port and where that is allowed, it ends by itself with code 0', async (t) => {
