@@ -30,7 +30,7 @@ test('the operator is away while engines move and containers of gateways restart
   await kubectl(cluster, ['-n', NAMESPACE, 'wait', '--for=condition=Ready', '--timeout=60s', 'lmod/smollm2'])
   const url = await serviceUrl(cluster, NAMESPACE, 'llama-swap')
   const tutorial = openTutorial(cluster, 'operator-away')
-  t.after(() => tutorial.finish())
+  t.after(() => tutorial.shell.close())
   const strict = (): Load => startLoad({ url, key, model: 'smollm2', perSecond: 6, streamsPerSecond: 3 })
   const gateways = await gatewayPods(cluster, NAMESPACE)
   await eventually(async () => {
@@ -71,6 +71,7 @@ test('the operator is away while engines move and containers of gateways restart
   await eventually(async () => assert.equal(await ask(url, key, 'another'), 200))
   await allWell(t, load, `${moves} more moves, the return, and the rollout that had waited`)
   t.diagnostic(`away for ${Math.round((performance.now() - goneAtMs) / 1000)} s in all`)
+  await tutorial.finish()
 })
 
 async function allWell(t: TestContext, load: Load, when: string): Promise<void> {

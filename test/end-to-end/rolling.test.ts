@@ -22,7 +22,7 @@ test('a rolling restart of gateways and operator, then three gateways become one
   await kubectl(cluster, ['-n', NAMESPACE, 'wait', '--for=condition=Ready', '--timeout=60s', 'lmod/smollm2'])
 
   const tutorial = openTutorial(cluster, 'rolling')
-  t.after(() => tutorial.finish())
+  t.after(() => tutorial.shell.close())
   const url = await serviceUrl(cluster, NAMESPACE, 'llama-swap')
   const load = startLoad({ url, key: installed.key, model: 'smollm2', perSecond: 6, streamsPerSecond: 4 })
   const fresh = startLoad({ url, key: installed.key, model: 'smollm2', perSecond: 3, fresh: true })
@@ -44,6 +44,7 @@ test('a rolling restart of gateways and operator, then three gateways become one
   for (const counts of [kept, each]) t.diagnostic(JSON.stringify(counts))
   for (const { failed, refused, cut, inBand, faults } of [kept, each])
     assert.deepEqual({ failed, refused, cut, inBand }, NOTHING_AMISS, faults.join('\n'))
+  await tutorial.finish()
 
   /** So many streams more have ended. */
   async function answered(more: number): Promise<void> {

@@ -2,23 +2,11 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { valueAt } from '../support/control-plane/api.ts'
-import { APP_IMAGE } from './support/app.ts'
 import { clusterHere } from './support/cluster.ts'
-import { ENGINE_IMAGE } from './support/engine.ts'
-import { openTutorial } from './support/tutorial.ts'
+import { openFirstPage } from './support/first-page.ts'
 
 const cluster = clusterHere()
-/** No registry here, and no internet: our image, the engine, its model and the SDK are on the node. */
-const tutorial = openTutorial(cluster, 'ten-minutes', {
-  substitutions: [
-    [' --set image.registry=registry.example.com', ''],
-    ['ghcr.io/ggml-org/llama.cpp:server', ENGINE_IMAGE],
-    ["-hf, 'bartowski/SmolLM2-135M-Instruct-GGUF:Q4_K_M'", "-m, /models/smollm2.gguf, --offline, -t, '1', -tb, '1'"],
-    ['image: node:lts', `image: ${APP_IMAGE}`],
-    ['cd /tmp && cp /script/app.mjs . && npm install --silent openai && node app.mjs', 'node /app/script/app.mjs'],
-    ['mountPath: /script', 'mountPath: /app/script'],
-  ],
-})
+const tutorial = openFirstPage(cluster)
 after(() => tutorial.finish())
 
 test('helm install, and operators and gateways get ready', async () => {

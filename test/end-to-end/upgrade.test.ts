@@ -35,7 +35,7 @@ for (const version of [3, 4] as const) {
     await cluster.apply(MODEL)
     await kubectl(cluster, ['-n', NAMESPACE, 'wait', '--for=condition=Ready', '--timeout=60s', 'lmod/smollm2'])
     const tutorial = openTutorial(cluster, 'upgrade')
-    t.after(() => tutorial.finish())
+    t.after(() => tutorial.shell.close())
     await tutorial.shell.run(`export PATH=${dirname(HELMS[version])}:$PATH`)
     const load = await startBoth(installed.key)
     t.after(() => Promise.all(load.map((one) => one.stop())))
@@ -52,6 +52,7 @@ for (const version of [3, 4] as const) {
 
     await tutorial.run('Uninstall')
     await eventually(async () => assert.deepEqual([...(await objects())].filter((name) => !atFirst.has(name)).toSorted(), KEPT), 40_000)
+    await tutorial.finish()
   })
 }
 
