@@ -13,8 +13,15 @@ const LOADS_FOR_EVER = `console.log('loading'); await new Promise((resolve) => s
 const PROCESS = pathToFileURL(join(import.meta.dirname, '../../proxy/process.ts')).href
 const SERVES = `
 import { runUntilSignal } from '${PROCESS}'
-const start = async () => console.log('started')
-const close = async () => console.log('closed')
+let listener
+const start = async () => {
+  listener = setInterval(() => undefined, 60_000)
+  console.log('started')
+}
+const close = async () => {
+  clearInterval(listener)
+  console.log('closed')
+}
 process.exit(await runUntilSignal({ start, close, logger: { info: () => undefined } }))
 `
 
