@@ -8,7 +8,7 @@ import type { AttemptOutcome } from './attempt.ts'
 import { badResponse } from './classify.ts'
 import type { ClientAnswer } from './client-answer.ts'
 import { type Continuation, continuationFor } from './continuation.ts'
-import type { Failure } from './failure.ts'
+import { type Failure, isUnsent } from './failure.ts'
 import { finalError, interrupted, refused } from './final-error.ts'
 import { nextStep, repeatsSame, type Step } from './next-step.ts'
 import type { AttemptRecord, Ending, Run, Sent } from './run.ts'
@@ -104,7 +104,7 @@ export class Chain {
   /** Notes the failure for the next decision, if there may be one. */
   #retry(
     sent: Sent,
-    { class: failure, when, silent, retryAfterMs }: Failure,
+    failed: Failure,
     {
       otherCredential,
       again = false,
@@ -112,6 +112,7 @@ export class Chain {
     }: { otherCredential: boolean; again?: boolean; interrupted?: PastAttempt['interrupted'] },
   ): Ending | undefined {
     const { live, now, dice } = this.#run
+    const { class: failure, when, silent, retryAfterMs } = failed
     const [nowMs, past] = [now(), this.#past]
     if (otherCredential && interrupted === undefined && this.#deadlineMs > nowMs && mayRotate(sent, past)) {
       this.#waitMs = 0
@@ -119,13 +120,14 @@ export class Chain {
       return undefined
     }
     const { retry, ref } = sent.model.entry
+    const free = isUnsent(failed) && retry.budgetPercent !== 0
     const next = afterFailure({
       failed: { failure, when, silent, retryAfterMs },
       endpointId: sent.endpoint.id,
       past,
       retry,
       remainingMs: this.#deadlineMs - nowMs,
-      budgetAllows: live.budget(ref).allows(nowMs, retry.budgetPercent),
+      budgetAllows: free || live.budget(ref).allows(nowMs, retry.budgetPercent),
       dice: dice(),
     })
     if (next.kind === 'stop') return this.#failed(this.#spent(this.#first))
@@ -133,7 +135,7 @@ export class Chain {
     this.#waitMs = atOnce ? 0 : next.waitMs
     const noted = otherCredential ? 'RETRY_SAME' : failure
     const spent = !next.sameModel && !atOnce
-    if (next.sameModel && !atOnce) this.#charge(ref, nowMs)
+    if (next.sameModel && !atOnce && !free) this.#charge(ref, nowMs)
     past.push({ ...attempted(sent), failure: noted, when, mayRepeat: next.mayRepeat || atOnce, spent, interrupted })
     return undefined
   }

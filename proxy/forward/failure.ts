@@ -27,6 +27,9 @@ export interface Failure {
   readonly cause: string
 }
 
+/** No connection came about, so no engine has had any work of it: another try is no load. */
+export const isUnsent = ({ class: failure, phase }: Failure): boolean => failure === 'REFUSED' || phase === 'connect'
+
 /** Why an endpoint is cooling down, as clients may read it: no address, and nothing that a provider says of the operator's account. */
 export const shownCause = ({ upstream, message }: Failure): string => (upstream === undefined ? message : `HTTP ${upstream.status}`)
 

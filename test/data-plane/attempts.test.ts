@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { ask, type Got } from '../support/client.ts'
 import { error, HANG, pause, stream, streamHead, whole } from '../support/model-server/answers.ts'
+import { startDeafBackend } from '../support/model-server/deaf-backend.ts'
 import { type ModelServer, type ScriptedBackend, startModelServer } from '../support/model-server/model-server.ts'
 import type { Answer } from '../support/model-server/script.ts'
 import { closedPort } from '../support/ports.ts'
@@ -156,6 +157,17 @@ describe('bounds of one request', () => {
       const tries = (await broken.seen()).length
       assert.ok(tries <= requests + requests / 5 && tries >= requests, `${tries} tries`)
     })
+  })
+
+  test('connections that do not come about use none of it: every request of a burst finds the endpoint that is there', async () => {
+    const well = await server.open(WELL)
+    const closed = await closedPort()
+    const deaf = await startDeafBackend()
+    const gone = [{ url: `http://127.0.0.1:${closed}` }, { url: deaf.url, priority: 1, timeouts: { connectMs: 300 } }]
+    await withProxy({ models: { m: { backends: [...gone, { url: well.url, priority: 2 }] } } }, async (proxy) => {
+      const got = await Promise.all(Array.from({ length: 60 }, () => askFor(proxy, 'm')))
+      assert.deepEqual(new Set(got.map(({ status }) => status)), new Set([200]))
+    }).finally(() => deaf.close())
   })
 
   test('no retry at all where the model says so', async () => {
