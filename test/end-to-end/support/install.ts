@@ -1,10 +1,13 @@
 /** Installs our chart from the checkout, as its README says. In: a namespace and values. Out: where it serves, and its first key. */
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { dump } from 'js-yaml'
 import { HELMS } from '../../../scripts/fetch-kube-tools.ts'
 import type { Cluster } from '../../support/control-plane/cluster.ts'
+import { eventually } from '../../support/eventually.ts'
 import { ROOT } from '../../support/program.ts'
-import { kubectl, restrictedNamespace, runProgram, stateOf } from './cluster.ts'
+import { kubectl, restrictedNamespace, runProgram, serviceUrl, stateOf } from './cluster.ts'
 
 export type Values = Readonly<Record<string, unknown>>
 
@@ -76,15 +79,25 @@ export async function install(cluster: Cluster, options: InstallOptions = {}): P
   }
 }
 
-/** All replicas of the newest version, none of an older one; and the definitions can be used. */
+/** All replicas of the newest version, none of an older one; the definitions can be used, and kube-proxy knows where the Service leads. */
 async function ready(cluster: Cluster, namespace: string): Promise<void> {
   const rollout = ['-n', namespace, 'rollout', 'status', '--timeout=90s', 'deployment/llama-swap-operator', 'deployment/llama-swap-gateway']
   try {
     await kubectl(cluster, ['wait', '--for=condition=Established', '--timeout=30s', ...DEFINITIONS])
     await kubectl(cluster, rollout, { timeoutMs: 100_000 })
+    await answers(await serviceUrl(cluster, namespace, 'llama-swap-gateway'))
   } catch (error) {
     throw new Error(`operator and gateways did not become ready\n${await stateOf(cluster, namespace)}`, { cause: error })
   }
+}
+
+/** Resolves when its port can be dialled: kube-proxy is up to a second behind what is Ready. */
+async function answers(url: string): Promise<void> {
+  const { port, hostname } = new URL(url)
+  await eventually(async () => {
+    const socket = connect(Number(port || 80), hostname)
+    await once(socket, 'connect').finally(() => socket.destroy())
+  }, 20_000)
 }
 
 const DEFINITIONS = ['crd/llamamodels.llamaswap.dev', 'crd/routingpolicies.llamaswap.dev']

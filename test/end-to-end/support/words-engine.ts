@@ -1,6 +1,7 @@
 /**
  * An engine that says so many words in so many seconds, whatever the machine is busy with: for stories about streams that are long, and whole.
- * It ends as a good engine does: what is under way is answered, then it goes. In: a name. Out: a Deployment and a Service to apply.
+ * It ends as a good engine does: what is under way is answered, and closes its connection; then it goes. In: a name. Out: a Deployment and
+ * a Service to apply.
  */
 import type { Cluster } from '../../support/control-plane/cluster.ts'
 import type { KubeObject } from '../../support/control-plane/objects.ts'
@@ -38,6 +39,8 @@ function wordsObjects({ name, namespace, replicas = 1, words, everyMs }: WordsOp
     ports: [{ name: 'http', containerPort: PORT }],
     // A busy machine is no reason to be unready.
     readinessProbe: { httpGet: { path: '/health', port: 'http' }, periodSeconds: 1, timeoutSeconds: 10, failureThreshold: 10 },
+    // Until nobody sends it new connections.
+    lifecycle: { preStop: { sleep: { seconds: 3 } } },
     resources: { requests: { cpu: '200m', memory: '64Mi' }, limits: { memory: '256Mi' } },
     securityContext: RESTRICTED_CONTAINER,
     volumeMounts: [{ name: 'script', mountPath: '/script' }],
@@ -80,7 +83,9 @@ const stream = (response) => {
   }, everyMs)
   response.on('close', () => clearInterval(timer))
 }
+let ending = false
 const server = createServer(async (request, response) => {
+  response.once('close', () => ending && request.socket.destroySoon())
   if (request.url === '/health') return response.end('ok')
   if (request.method !== 'POST') return response.writeHead(404).end()
   let body = ''
@@ -89,5 +94,8 @@ const server = createServer(async (request, response) => {
   setTimeout(() => response.setHeader('content-type', 'application/json').end(whole), 5 * everyMs)
 })
 server.listen(port)
-process.once('SIGTERM', () => server.close(() => process.exit(0)))
+process.once('SIGTERM', () => {
+  ending = true
+  server.close(() => process.exit(0))
+})
 `
