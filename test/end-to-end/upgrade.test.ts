@@ -100,7 +100,7 @@ async function objects(): Promise<ReadonlySet<string>> {
     const lines = await kubectl(cluster, ['get', kind, '-A', '--no-headers', '-o', columns])
     return lines.split('\n').flatMap((line) => {
       const [namespace = '', name] = line.trim().split(/\s+/)
-      return name === undefined ? [] : [`${kind} ${namespace === '<none>' ? '' : namespace}/${name}`]
+      return name === undefined || namespace === 'kube-node-lease' ? [] : [`${kind} ${namespace === '<none>' ? '' : namespace}/${name}`]
     })
   })
   return new Set((await Promise.all(listed)).flat())
