@@ -5,8 +5,10 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { createServer } from 'node:https'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer, type Server } from 'node:https'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
 import { clusterHere, kubectl } from './support/cluster.ts'
 import { readFirstPage } from './support/first-page.ts'
@@ -20,14 +22,19 @@ const cluster = clusterHere()
 /** What asked the API: path, credential, model. */
 const told: { readonly path: string; readonly authorization: string; readonly model: unknown }[] = []
 let tutorial: Tutorial
+let api: Server
 
 before(async () => {
   const first = await readFirstPage(cluster)
   tutorial = openTutorial(cluster, 'cloud-fallback', { after: first })
   await tutorial.shell.run(AUTHORITY)
-  await serveApi(tutorial.shell.folder)
+  api = await serveApi(tutorial.shell.folder)
 })
-after(() => tutorial.finish())
+after(async () => {
+  api.closeAllConnections()
+  api.close()
+  await tutorial.finish()
+})
 
 /** Signs a certificate for the address. */
 const AUTHORITY = `
@@ -36,30 +43,29 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 1 -su
   -addext subjectAltName=IP:${HOST} -addext basicConstraints=critical,CA:FALSE -keyout api.key -out api.crt
 `
 
-async function serveApi(folder: string): Promise<void> {
+async function serveApi(folder: string): Promise<Server> {
   const [cert, key] = ['api.crt', 'api.key'].map((name) => readFileSync(join(folder, name)))
-  const server = createServer({ cert, key }, async (request, response) => {
-    const asked = JSON.parse((await request.toArray()).map(String).join('') || '{}')
-    const { authorization = '' } = request.headers
-    told.push({ path: request.url ?? '', authorization, model: asked.model })
-    const good = authorization === `Bearer ${KEY}`
-    response.writeHead(good ? 200 : 401, { 'content-type': 'application/json' })
-    const message = { role: 'assistant', content: 'From far away.' }
-    const answer = {
-      id: 'chatcmpl-1',
-      object: 'chat.completion',
-      created: 1,
-      model: 'large',
-      choices: [{ index: 0, message, finish_reason: 'stop' }],
-    }
-    response.end(JSON.stringify(good ? { ...answer, usage: { prompt_tokens: 1, completion_tokens: 4, total_tokens: 5 } } : { error: {} }))
-  })
+  const server = createServer({ cert, key }, (request, response) => void answer(request, response))
   server.listen(443, HOST)
   await once(server, 'listening')
-  after(() => {
-    server.closeAllConnections()
-    server.close()
-  })
+  return server
+}
+
+async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const asked = JSON.parse((await text(request)) || '{}')
+  const { authorization = '' } = request.headers
+  told.push({ path: request.url ?? '', authorization, model: asked.model })
+  const good = authorization === `Bearer ${KEY}`
+  response.writeHead(good ? 200 : 401, { 'content-type': 'application/json' }).end(JSON.stringify(good ? ANSWER : { error: {} }))
+}
+
+const ANSWER = {
+  id: 'chatcmpl-1',
+  object: 'chat.completion',
+  created: 1,
+  model: 'large',
+  choices: [{ index: 0, message: { role: 'assistant', content: 'From far away.' }, finish_reason: 'stop' }],
+  usage: { prompt_tokens: 1, completion_tokens: 4, total_tokens: 5 },
 }
 
 test('an address that the installation has not allowed is refused, and asked nothing', async () => {
