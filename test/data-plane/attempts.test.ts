@@ -159,15 +159,16 @@ describe('bounds of one request', () => {
     })
   })
 
-  test('connections that do not come about use none of it: every request of a burst finds the endpoint that is there', async () => {
+  test('connections that do not come about use none of it: every request of a burst finds the endpoint that is there', async (t) => {
     const well = await server.open(WELL)
     const closed = await closedPort()
     const deaf = await startDeafBackend()
+    t.after(() => deaf.close())
     const gone = [{ url: `http://127.0.0.1:${closed}` }, { url: deaf.url, priority: 1, timeouts: { connectMs: 300 } }]
     await withProxy({ models: { m: { backends: [...gone, { url: well.url, priority: 2 }] } } }, async (proxy) => {
       const got = await Promise.all(Array.from({ length: 60 }, () => askFor(proxy, 'm')))
       assert.deepEqual(new Set(got.map(({ status }) => status)), new Set([200]))
-    }).finally(() => deaf.close())
+    })
   })
 
   test('no retry at all where the model says so', async () => {
