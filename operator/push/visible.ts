@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import type { Entry, EntryKind } from '../../proxy/routing-table/entries.ts'
 import { mayUse, splitRef } from '../../proxy/routing-table/index.ts'
-import type { Access, Backend, ClientTerms, EndpointSet, Model, Policy, Target } from '../../proxy/routing-table/v1.ts'
+import type { Access, Backend, ClientTerms, EndpointSet, FallbackTarget, Model, Policy } from '../../proxy/routing-table/v1.ts'
 import { type EntryId, entryId } from './entries.ts'
 
 /** Where sidecars reach backends that need a credential: the gateway adds it, retries and accounts. */
@@ -151,7 +151,7 @@ const ID_DIGITS = 16
 /** A rule without targets stays: it matches what it matched, and the requests it takes find nothing, as they would at the gateway. */
 function visiblePolicy(policy: Policy, entries: Entries, viewer: Viewer): Policy | undefined {
   if (!sees(policy, viewer)) return undefined
-  const isSeen = ({ model: ref }: Target): boolean => shapeOf(modelOf(entries, ref), viewer) !== ''
+  const isSeen = (target: FallbackTarget): boolean => 'policy' in target || shapeOf(modelOf(entries, target.model), viewer) !== ''
   const access = ownAccess(policy.access, policy.ref, viewer)
   const clients = policy.clients?.map((terms) => visibleTerms(terms, viewer))
   const all = policy.rules.every(({ targets, fallback }) => targets.every(isSeen) && fallback.targets.every(isSeen))

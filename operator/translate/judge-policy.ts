@@ -1,4 +1,4 @@
-import type { Backend, Model, PolicyRule, Ref } from '../../proxy/routing-table/index.ts'
+import { type Backend, type Model, modelTargets, type PolicyRule, type Ref } from '../../proxy/routing-table/index.ts'
 import type { RoutingPolicySpec } from '../resources/crds.generated.ts'
 import { type Problem, problem } from './problems.ts'
 import type { Seeker } from './targets.ts'
@@ -57,6 +57,8 @@ const isPriced = ({ pricing }: Backend): boolean =>
 
 /** Each once, in the order of the rules. */
 function modelsOf(rules: readonly PolicyRule[], { models }: Seeker): readonly Model[] {
-  const refs = new Set<Ref>(rules.flatMap(({ targets, fallback }) => [...targets, ...fallback.targets].map(({ model }) => model)))
+  const refs = new Set<Ref>(
+    rules.flatMap(({ targets, fallback }) => [...targets, ...modelTargets(fallback.targets)].map(({ model }) => model)),
+  )
   return [...refs].flatMap((ref) => models.get(ref) ?? [])
 }

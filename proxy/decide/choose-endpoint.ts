@@ -54,7 +54,14 @@ interface Question {
   readonly roll: () => number
 }
 
-const PICKERS: Record<EndpointStrategy, (question: Question) => Picked> = { PowerOfTwo: powerOfTwo, RoundRobin: roundRobin }
+const PICKERS: Record<EndpointStrategy, (question: Question) => Picked> = {
+  PowerOfTwo: powerOfTwo,
+  RoundRobin: roundRobin,
+  LeastLoad: powerOfTwo,
+  PrefixHash: powerOfTwo,
+  Session: powerOfTwo,
+  Random: powerOfTwo,
+}
 
 /**
  * Draws two different endpoints by weight and takes the second only if it is less loaded for its weight: with equal load the split is

@@ -74,6 +74,9 @@ const CHOOSERS: Record<Strategy, (question: Question) => Choice | undefined> = {
     return weighted(group, roll, `priority ${group[0]?.model.entry.priority}`)
   },
   LeastLoad: leastLoad,
+  Adaptive: leastLoad,
+  LowestLatency: leastLoad,
+  LowestCost: leastLoad,
 }
 
 function weighted(candidates: readonly Candidate[], roll: () => number, why: string): Choice | undefined {

@@ -78,6 +78,12 @@ export const tagged =
     else variant(value, pointer, errors)
   }
 
+/** One of two shapes, told apart by whether a field is there. */
+export const either =
+  (field: string, present: Check, absent: Check): Check =>
+  (value, pointer, errors) =>
+    (isRecord(value) && value[field] !== undefined ? present : absent)(value, pointer, errors)
+
 export const any: Check = () => {}
 
 export const MAX_INTEGER = Number.MAX_SAFE_INTEGER

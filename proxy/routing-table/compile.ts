@@ -1,7 +1,17 @@
 import { compileClaims } from './claims.ts'
 import type { Claim, CompiledEndpoint, CompiledModel, CompiledPolicy, CompiledTable, CompiledTarget } from './compiled.ts'
 import { EndpointsById } from './endpoints-by-id.ts'
-import type { Access, Endpoint, EndpointSet, Model, Policy, Ref, RoutingTable, Target } from './v1.ts'
+import {
+  type Access,
+  type Endpoint,
+  type EndpointSet,
+  type Model,
+  modelTargets,
+  type Policy,
+  type Ref,
+  type RoutingTable,
+  type Target,
+} from './v1.ts'
 
 /** Splits "namespace/name". A ref without a slash does not occur in a parsed table. */
 export function splitRef(ref: Ref): { namespace: string; name: string } {
@@ -118,14 +128,14 @@ function compilePolicy(entry: Policy, models: ReadonlyMap<Ref, CompiledModel>): 
       return model === undefined ? [] : [Object.freeze({ model, weight })]
     })
   const rules = entry.rules.map((rule) =>
-    Object.freeze({ entry: rule, targets: resolve(rule.targets), fallbackTargets: resolve(rule.fallback.targets) }),
+    Object.freeze({ entry: rule, targets: resolve(rule.targets), fallbackTargets: resolve(modelTargets(rule.fallback.targets)) }),
   )
   return Object.freeze({ entry, ...splitRef(entry.ref), rules: Object.freeze(rules) })
 }
 
 function targetsAny({ rules }: Policy, models: ReadonlySet<Ref>): boolean {
   const isOne = ({ model }: Target): boolean => models.has(model)
-  return models.size > 0 && rules.some(({ targets, fallback }) => targets.some(isOne) || fallback.targets.some(isOne))
+  return models.size > 0 && rules.some(({ targets, fallback }) => targets.some(isOne) || modelTargets(fallback.targets).some(isOne))
 }
 
 /**

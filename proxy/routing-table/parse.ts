@@ -1,4 +1,4 @@
-import { any, flag, isRecord, list, MAX_INTEGER, matching, number, object, oneOf, type TableError, tagged, text } from './checks.ts'
+import { any, either, flag, isRecord, list, MAX_INTEGER, matching, number, object, oneOf, type TableError, tagged, text } from './checks.ts'
 import {
   BACKEND_DIALECTS,
   CAPABILITIES,
@@ -10,6 +10,7 @@ import {
   type RoutingTable,
   STRATEGIES,
   TABLE_VERSION,
+  WEEKDAYS,
 } from './v1.ts'
 
 /** Table versions this program reads. */
@@ -33,6 +34,8 @@ const access = tagged('from', {
   Namespaces: object({ from: any, namespaces: list(text(63)) }),
 })
 
+const prices = { 'inputPerMillionTokens?': usd, 'cachedInputPerMillionTokens?': usd, 'outputPerMillionTokens?': usd }
+
 const backend = object({
   name: text(63),
   weight,
@@ -53,7 +56,12 @@ const backend = object({
   }),
   signals: object({ 'path?': text(256), 'intervalMs?': ms, 'staleAfterMs?': ms }),
   timeouts: object({ 'connectMs?': ms, 'firstTokenMs?': ms, 'streamIdleMs?': ms, 'totalMs?': ms }),
-  'pricing?': object({ 'inputPerMillionTokens?': usd, 'cachedInputPerMillionTokens?': usd, 'outputPerMillionTokens?': usd }),
+  'pricing?': object({
+    ...prices,
+    'perHour?': usd,
+    'tiers?': list(object({ ...prices, aboveInputTokens: number(0, MAX_INTEGER) }), 16),
+    'priceSource?': oneOf(['Catalogue']),
+  }),
   'quota?': object({ 'requestsPerMinute?': rate, 'tokensPerMinute?': rate, shiftAtPercent: number(0, 100) }),
   'auth?': object({
     header: matching(/^[!#$%&'*+.^_|~0-9a-z-]{1,64}$/, 'a lower-case header name'),
@@ -92,14 +100,25 @@ const model = object({
 const target = object({ model: ref, weight })
 const withValue = object({ type: any, name: text(64), value: text(256) })
 
-const clientMatch = object({ 'names?': list(text(127), 8), 'namespaces?': list(text(63), 8) })
+const policyTarget = object({ policy: ref })
+const serviceAccounts = list(text(127), 8)
+const clientMatch = object({ 'names?': list(text(127), 8), 'namespaces?': list(text(63), 8), 'serviceAccounts?': serviceAccounts })
+const range = object({ 'min?': number(0, MAX_INTEGER), 'max?': number(0, MAX_INTEGER) })
+const minute = number(0, 1440)
+const schedule = object({
+  timeZone: text(64),
+  windows: list(object({ 'days?': list(oneOf(WEEKDAYS), 7), fromMinute: minute, toMinute: minute }), 16),
+})
 
 const match = object({
   'capabilities?': capabilities,
-  'promptTokens?': object({ 'min?': number(0, MAX_INTEGER), 'max?': number(0, MAX_INTEGER) }),
+  'promptTokens?': range,
+  'maxOutputTokens?': range,
   'headers?': list(tagged('type', { Exact: withValue, Prefix: withValue, Present: object({ type: any, name: text(64) }) }), 8),
   'paths?': list(text(256), 16),
   'clients?': clientMatch,
+  'schedule?': schedule,
+  'cel?': text(1024),
 })
 
 const rule = object({
@@ -107,7 +126,13 @@ const rule = object({
   matches: list(match, 8),
   strategy: oneOf(STRATEGIES),
   targets: list(target),
-  fallback: object({ enabled: flag, when: list(oneOf(FALLBACK_CLASSES), 16), targets: list(target, 16), 'interrupt?': oneOf(INTERRUPTS) }),
+  fallback: object({
+    enabled: flag,
+    when: list(oneOf(FALLBACK_CLASSES), 16),
+    targets: list(either('policy', policyTarget, target), 16),
+    'interrupt?': oneOf(INTERRUPTS),
+  }),
+  'sticky?': object({ key: oneOf(['Session']) }),
 })
 
 const policy = object({
@@ -131,6 +156,8 @@ const policy = object({
     }),
     32,
   ),
+  'costCeiling?': object({ 'perRequest?': usd, 'perMillionOutputTokens?': usd }),
+  'unknownPrice?': oneOf(['Allow', 'Exclude']),
 })
 
 /** Characters of an address; whether they make one is seen where it is used. */

@@ -12,7 +12,16 @@ export const TABLE_VERSION = 1
  * Of the fields that came after the first tables, those that a reader that does not know them may skip: nobody gets a right, passes a limit or
  * sees a credential by that. Any other that is not known refuses its entry. Names that stand nowhere else, as readers skip them by name.
  */
-export const IGNORABLE_FIELDS: readonly string[] = ['pricing', 'outlier', 'interrupt', 'extraRoutes']
+export const IGNORABLE_FIELDS: readonly string[] = [
+  'pricing',
+  'outlier',
+  'interrupt',
+  'extraRoutes',
+  'perHour',
+  'tiers',
+  'priceSource',
+  'sticky',
+]
 
 export const CAPABILITIES = [
   'chat',
@@ -29,10 +38,18 @@ export const CAPABILITIES = [
 ] as const
 export type Capability = (typeof CAPABILITIES)[number]
 
-export const STRATEGIES = ['WeightedRandom', 'WeightedRoundRobin', 'Priority', 'LeastLoad'] as const
+export const STRATEGIES = [
+  'Adaptive',
+  'WeightedRandom',
+  'WeightedRoundRobin',
+  'Priority',
+  'LeastLoad',
+  'LowestLatency',
+  'LowestCost',
+] as const
 export type Strategy = (typeof STRATEGIES)[number]
 
-export const ENDPOINT_STRATEGIES = ['PowerOfTwo', 'RoundRobin'] as const
+export const ENDPOINT_STRATEGIES = ['PowerOfTwo', 'RoundRobin', 'LeastLoad', 'PrefixHash', 'Session', 'Random'] as const
 export type EndpointStrategy = (typeof ENDPOINT_STRATEGIES)[number]
 
 export const ENGINES = ['Auto', 'vLLM', 'LlamaCpp', 'Ollama', 'OpenAI', 'Anthropic', 'Generic'] as const
@@ -110,11 +127,25 @@ export interface Timeouts {
 }
 
 /** USD. Absent = unknown, never free. */
-export interface Pricing {
+export interface Prices {
   inputPerMillionTokens?: number
   /** Absent = as other input. */
   cachedInputPerMillionTokens?: number
   outputPerMillionTokens?: number
+}
+
+/** The resource's own prices, else those of the catalogue. */
+export interface Pricing extends Prices {
+  /** Of one endpoint, whatever it serves: a price per token follows from its throughput. Only where the prices above are absent. */
+  perHour?: number
+  /** Other prices for requests whose input is larger, smallest bound first; they hold for the whole request. */
+  tiers?: readonly PriceTier[]
+  /** Absent = declared by the resource. */
+  priceSource?: 'Catalogue'
+}
+
+export interface PriceTier extends Prices {
+  aboveInputTokens: number
 }
 
 /** Limits of ours on one model, over all proxies together. Minutes slide; days are UTC. */
@@ -155,6 +186,8 @@ export interface ClientLimits {
 export interface ClientMatch {
   names?: readonly string[]
   namespaces?: readonly string[]
+  /** "namespace/name" each. */
+  serviceAccounts?: readonly string[]
 }
 
 /** What holds for clients of one policy. All that match apply: the strictest limit wins, the first priority. */
@@ -231,11 +264,21 @@ export interface Target {
   weight: number
 }
 
+/** Another policy: its rules are asked, and what they say goes on from there. */
+export interface PolicyTarget {
+  policy: Ref
+}
+
+export type FallbackTarget = Target | PolicyTarget
+
+/** The models among them, in order. */
+export const modelTargets = (targets: readonly FallbackTarget[]): readonly Target[] => targets.filter((target) => 'model' in target)
+
 export interface Fallback {
   enabled: boolean
   when: readonly FallbackClass[]
   /** Tried in order after the rule's other targets. */
-  targets: readonly Target[]
+  targets: readonly FallbackTarget[]
   /** Absent = Error. */
   interrupt?: Interrupt
 }
@@ -245,13 +288,55 @@ export type HeaderMatch =
   | { type: 'Prefix'; name: string; value: string }
   | { type: 'Present'; name: string }
 
+export const WEEKDAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'] as const
+export type Weekday = (typeof WEEKDAYS)[number]
+
+/** Times of day in a time zone. */
+export interface Schedule {
+  /** A name of the IANA time zone database. */
+  timeZone: string
+  /** Any of them. */
+  windows: readonly ScheduleWindow[]
+}
+
+/** Wall-clock minutes of a day, 0 to 1440. `toMinute` is exclusive; not after `fromMinute` = on the next day, which counts as its first day's. */
+export interface ScheduleWindow {
+  /** Absent = every day. */
+  days?: readonly Weekday[]
+  fromMinute: number
+  toMinute: number
+}
+
+/** Inclusive bounds. */
+export interface Range {
+  min?: number
+  max?: number
+}
+
 /** Inside one match all of it must hold. Header names are lower case. */
 export interface Match {
   capabilities?: readonly Capability[]
-  promptTokens?: { min?: number; max?: number }
+  promptTokens?: Range
+  /** What the request asks for at most; one that does not say matches no bound. */
+  maxOutputTokens?: Range
   headers?: readonly HeaderMatch[]
   paths?: readonly string[]
   clients?: ClientMatch
+  schedule?: Schedule
+  /** A CEL expression over `request`, `client`, `headers` and `facts`. */
+  cel?: string
+}
+
+/** What keeps requests that belong together at one target: `x-session-id`, else `prompt_cache_key`, else how the conversation began. */
+export interface Sticky {
+  key: 'Session'
+}
+
+/** USD. A target that would cost more is left out. */
+export interface CostCeiling {
+  /** By estimate of the request's tokens. */
+  perRequest?: number
+  perMillionOutputTokens?: number
 }
 
 export interface PolicyRule {
@@ -261,6 +346,7 @@ export interface PolicyRule {
   strategy: Strategy
   targets: readonly Target[]
   fallback: Fallback
+  sticky?: Sticky
 }
 
 /** One RoutingPolicy. The policy's own targets are the last rule, named "default", without matches. */
@@ -274,6 +360,9 @@ export interface Policy {
   access: Access
   rules: readonly PolicyRule[]
   clients?: readonly ClientTerms[]
+  costCeiling?: CostCeiling
+  /** Absent = Allow: wherever a price is asked for, a target without one takes part. */
+  unknownPrice?: 'Allow' | 'Exclude'
 }
 
 /** One address that takes requests. Travels apart from routes, as it changes faster. */
