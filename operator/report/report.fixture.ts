@@ -28,7 +28,7 @@ export function translated(scene: Scene = {}): Translated {
   const policy: PolicyResource = {
     kind: 'RoutingPolicy',
     metadata: metadata('p'),
-    spec: { virtualModels: ['auto'], access: { from: 'Same' }, targets: [{ model: 'm' }] },
+    spec: { virtualModels: ['auto'], access: { from: 'Same' }, targets: [{ model: 'm' }], unknownPrice: 'Allow' },
   }
   const ref = `${namespace}/m`
   const endpointSets = Object.entries(endpoints).map(([backend, ids]) => ({ model: ref, backend, endpoints: ids.map(endpoint) }))

@@ -28,7 +28,7 @@ export type Dialect = 'OpenAI' | 'Anthropic'
 /**
  * How the rule chooses. Absent, the policy's.
  */
-export type Strategy = 'WeightedRandom' | 'WeightedRoundRobin' | 'Priority' | 'LeastLoad'
+export type Strategy = 'Adaptive' | 'WeightedRandom' | 'WeightedRoundRobin' | 'Priority' | 'LeastLoad' | 'LowestLatency' | 'LowestCost'
 /**
  * What happens when a stream breaks after its first content. Error ends it with an error, Continue lets another attempt go on where it stopped. Absent, Error.
  */
@@ -111,9 +111,9 @@ export interface LlamaModelSpec {
    */
   loadBalancing?: {
     /**
-     * PowerOfTwo takes the less loaded of two at random, RoundRobin one after the other.
+     * PowerOfTwo takes the less loaded of two at random, RoundRobin one after the other, LeastLoad the least loaded of all, Random any. PrefixHash keeps prompts that begin alike at one endpoint, Session requests of one session, unless it has too much to do.
      */
-    strategy?: 'PowerOfTwo' | 'RoundRobin'
+    strategy?: 'PowerOfTwo' | 'RoundRobin' | 'LeastLoad' | 'PrefixHash' | 'Session' | 'Random'
   }
   health?: Health
   signals?: Signals
@@ -176,6 +176,10 @@ export interface Pricing {
    * Price of a million tokens of answers.
    */
   outputPerMillionTokens?: string
+  /**
+   * Price of an hour of one endpoint, such as "2.10". Where the prices of tokens are absent they follow from it and from what the endpoint is seen to serve.
+   */
+  perHour?: string
 }
 /**
  * Which client namespaces may use this model.
@@ -725,6 +729,32 @@ export interface RoutingPolicySpec {
    * @maxItems 16
    */
   targets?: Target[]
+  /**
+   * Keeps requests that belong together at one target while it can answer.
+   */
+  sticky?: {
+    /**
+     * Session: the header x-session-id, else prompt_cache_key of the request, else how its conversation began.
+     */
+    key: 'Session'
+  }
+  /**
+   * Targets that would cost more are left out, fallbacks too. USD.
+   */
+  costCeiling?: {
+    /**
+     * Most that one request may cost with all its attempts, by estimate of its tokens, such as "0.02".
+     */
+    perRequest?: string
+    /**
+     * Highest price of a million tokens of answers, such as "5".
+     */
+    perMillionOutputTokens?: string
+  }
+  /**
+   * Whether targets whose price nobody knows take part where a price is asked for, by costCeiling or LowestCost.
+   */
+  unknownPrice: 'Allow' | 'Exclude'
   fallback?: Fallback
   /**
    * What holds for clients of this policy. All entries that match a client apply; the strictest limit and the first priority hold.
@@ -755,6 +785,15 @@ export interface PolicyRule {
    */
   targets?: Target[]
   strategy?: Strategy
+  /**
+   * Keeps requests that belong together at one target while it can answer. Absent, the policy's.
+   */
+  sticky?: {
+    /**
+     * Session: the header x-session-id, else prompt_cache_key of the request, else how its conversation began.
+     */
+    key: 'Session'
+  }
   fallback?: Fallback
 }
 /**
@@ -782,6 +821,19 @@ export interface RuleMatch {
     max?: number
   }
   /**
+   * The most tokens that the request asks for. One that does not say is in no range.
+   */
+  maxOutputTokens?: {
+    /**
+     * Fewest tokens, inclusive.
+     */
+    min?: number
+    /**
+     * Most tokens, inclusive.
+     */
+    max?: number
+  }
+  /**
    * Headers that the request must have, all of them.
    *
    * @minItems 1
@@ -798,6 +850,46 @@ export interface RuleMatch {
    */
   paths?: string[]
   clients?: ClientMatch
+  /**
+   * When the rule holds.
+   */
+  schedule?: {
+    /**
+     * Whose clock, as a name of the IANA time zone database, such as Europe/Berlin or UTC.
+     */
+    timeZone: string
+    /**
+     * Times of day; any of them.
+     *
+     * @minItems 1
+     * @maxItems 16
+     *
+     * Items: One time of day.
+     */
+    windows: {
+      /**
+       * Days on which it begins. Absent, every day.
+       *
+       * @minItems 1
+       * @maxItems 7
+       *
+       * Items: One day of the week.
+       */
+      days?: ('Mon' | 'Tue' | 'Wed' | 'Thu' | 'Fri' | 'Sat' | 'Sun')[]
+      /**
+       * First minute, such as "22:00".
+       */
+      from: string
+      /**
+       * Minute in which it has ended, such as "06:00"; not later than from means on the next day. "24:00" is the end of the day.
+       */
+      to: string
+    }[]
+  }
+  /**
+   * An expression in CEL over request, client, headers and facts that must be true, such as request.tools.size() > 2.
+   */
+  cel?: string
 }
 /**
  * One header.
@@ -838,6 +930,15 @@ export interface ClientMatch {
    * Items: One namespace.
    */
   namespaces?: string[]
+  /**
+   * The client is the ServiceAccount of one of these.
+   *
+   * @minItems 1
+   * @maxItems 8
+   *
+   * Items: One ServiceAccount, as namespace/name; without a namespace, of the policy's own.
+   */
+  serviceAccounts?: string[]
 }
 /**
  * One LlamaModel.
@@ -871,7 +972,7 @@ export interface Fallback {
   when?: ('Unavailable' | 'Overloaded' | 'RateLimited' | 'Timeout' | 'ServerError' | 'ContextLength' | 'ContentFilter')[]
   interrupt?: Interrupt
   /**
-   * Models tried in this order after the other targets.
+   * What is tried in this order after the other targets.
    *
    * @minItems 1
    * @maxItems 16
@@ -879,13 +980,17 @@ export interface Fallback {
   targets?: FallbackTarget[]
 }
 /**
- * One LlamaModel.
+ * One LlamaModel, or another policy.
  */
 export interface FallbackTarget {
   /**
    * Name of a LlamaModel object of the policy's namespace, or namespace/name of another that allows it.
    */
-  model: string
+  model?: string
+  /**
+   * Name of a RoutingPolicy object of the policy's namespace, or namespace/name of another that allows it. What its rules say of the request goes on from there.
+   */
+  policy?: string
 }
 /**
  * Limits and priority of some clients.

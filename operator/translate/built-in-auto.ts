@@ -65,7 +65,7 @@ function rulesFor(namespaces: readonly string[], targets: readonly Target[]): re
 }
 
 function rule(matches: readonly Match[], targets: readonly Target[]): PolicyRule {
-  return { name: 'default', matches, strategy: 'WeightedRandom', targets, fallback: { enabled: true, when: DEFAULT_WHEN, targets: [] } }
+  return { name: 'default', matches, strategy: 'Adaptive', targets, fallback: { enabled: true, when: DEFAULT_WHEN, targets: [] } }
 }
 
 function chunks<T>(list: readonly T[], size: number): readonly (readonly T[])[] {

@@ -11,9 +11,10 @@ export function translateClients(clients: readonly TermsSpec[], home: string): r
   }))
 }
 
-/** A client is "namespace/secretName"; a name alone is one of the policy's own namespace. */
-export function translateClientMatch({ names, namespaces }: MatchSpec, home: string): ClientMatch {
-  return setFields({ names: names?.map((name) => (name.includes('/') ? name : `${home}/${name}`)), namespaces })
+/** A client is "namespace/secretName", a ServiceAccount "namespace/name"; a name alone is one of the policy's own namespace. */
+export function translateClientMatch({ names, namespaces, serviceAccounts }: MatchSpec, home: string): ClientMatch {
+  const whole = (name: string): string => (name.includes('/') ? name : `${home}/${name}`)
+  return setFields({ names: names?.map(whole), namespaces, serviceAccounts: serviceAccounts?.map(whole) })
 }
 
 function translateLimits({ requestsPerMinute, tokensPerMinute, tokensPerDay, costPerDay, maxConcurrent }: LimitsSpec): ClientLimits {

@@ -49,8 +49,8 @@ function mergeMaxOutput(ofModel: LlamaModelSpec['maxOutput'], own: BackendSpec['
 
 function mergePricing(ofModel: PricingSpec | undefined, own: PricingSpec | undefined): Pricing | undefined {
   if (ofModel === undefined && own === undefined) return undefined
-  const { inputPerMillionTokens, cachedInputPerMillionTokens, outputPerMillionTokens } = { ...ofModel, ...own }
-  return decimals({ inputPerMillionTokens, cachedInputPerMillionTokens, outputPerMillionTokens })
+  const { inputPerMillionTokens, cachedInputPerMillionTokens, outputPerMillionTokens, perHour } = { ...ofModel, ...own }
+  return decimals({ inputPerMillionTokens, cachedInputPerMillionTokens, outputPerMillionTokens, perHour })
 }
 
 function quotaOf({ quota }: BackendSpec): Backend['quota'] {

@@ -7,6 +7,7 @@ import {
   type Model,
   type Policy,
   type PolicyRule,
+  type Range,
   type Ref,
 } from '../../proxy/routing-table/index.ts'
 import type {
@@ -23,9 +24,11 @@ import { translateClientMatch, translateClients } from './client-terms.ts'
 import { judgePolicy, OWN_RULE } from './judge-policy.ts'
 import { type Names, objectName } from './names.ts'
 import { type Problem, problem } from './problems.ts'
+import { decimals } from './quantity.ts'
 import { equal, reuse } from './reuse.ts'
+import { translateSchedule } from './schedule.ts'
 import { setFields } from './set-fields.ts'
-import { findTargets, type Seeker } from './targets.ts'
+import { findFallbacks, findTargets, type Seeker } from './targets.ts'
 
 interface BuiltRule {
   readonly rule: PolicyRule
@@ -49,6 +52,8 @@ export interface PolicyContext {
   readonly models: ReadonlyMap<Ref, Model>
   readonly changes: Changes
 }
+
+const NO_CEILING = { perRequest: undefined, perMillionOutputTokens: undefined }
 
 /** The classes of failure after which another target is tried, unless `fallback.when` says otherwise. */
 export const DEFAULT_WHEN: readonly FallbackClass[] = FALLBACK_CLASSES.filter((name) => name !== 'ContentFilter')
@@ -93,7 +98,12 @@ function build(
     names,
     access: translateAccess(spec.access, namespaces),
     rules,
-    ...setFields({ clients: spec.clients === undefined ? undefined : translateClients(spec.clients, metadata.namespace) }),
+    ...setFields({
+      clients: spec.clients === undefined ? undefined : translateClients(spec.clients, metadata.namespace),
+      costCeiling: spec.costCeiling && decimals({ ...NO_CEILING, ...spec.costCeiling }),
+      // Absent in a table means Allow.
+      unknownPrice: spec.unknownPrice === 'Exclude' ? spec.unknownPrice : undefined,
+    }),
   }
   return { policy, problems }
 }
@@ -129,9 +139,10 @@ function translateRule(
   const rule = {
     name: own.name,
     matches,
-    strategy: own.strategy ?? policy.strategy ?? 'WeightedRandom',
+    strategy: own.strategy ?? policy.strategy ?? 'Adaptive',
     targets,
     fallback: fallback.fallback,
+    ...setFields({ sticky: own.sticky ?? policy.sticky }),
   }
   // What is wrong with the policy's own targets and fallback is said once, by the first rule that uses them: see `tellOnce`.
   return { rule, problems: [...problems, ...fallback.problems, ...judgeRule(rule, targetsAt, seeker.object)] }
@@ -148,7 +159,7 @@ function translateFallback(
   at: string,
   seeker: Seeker,
 ): { fallback: Fallback; problems: readonly Problem[] } {
-  const { targets, problems } = findTargets(spec?.targets ?? [], `${at}.targets`, seeker)
+  const { targets, problems } = findFallbacks(spec?.targets ?? [], `${at}.targets`, seeker)
   // Absent in a table means Error, and a proxy that does not know the field does nothing else.
   const interrupt = spec?.interrupt === 'Continue' ? spec.interrupt : undefined
   return { fallback: { enabled: spec?.enabled ?? false, when: spec?.when ?? DEFAULT_WHEN, targets, ...setFields({ interrupt }) }, problems }
@@ -157,12 +168,17 @@ function translateFallback(
 function translateMatch(match: RuleMatch, namespace: string): Match {
   return setFields({
     capabilities: match.capabilities,
-    promptTokens: match.promptTokens === undefined ? undefined : setFields({ min: match.promptTokens.min, max: match.promptTokens.max }),
+    promptTokens: match.promptTokens && translateRange(match.promptTokens),
+    maxOutputTokens: match.maxOutputTokens && translateRange(match.maxOutputTokens),
     headers: match.headers?.map(translateHeader),
     paths: match.paths,
+    schedule: match.schedule === undefined ? undefined : translateSchedule(match.schedule),
+    cel: match.cel,
     clients: match.clients === undefined ? undefined : translateClientMatch(match.clients, namespace),
   })
 }
+
+const translateRange = ({ min, max }: NonNullable<RuleMatch['promptTokens']>): Range => setFields({ min, max })
 
 function translateHeader({ type, name, value }: HeaderSpec): HeaderMatch {
   const lowerName = name.toLowerCase()

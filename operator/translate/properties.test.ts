@@ -131,6 +131,23 @@ const clientTerms = record(
   [],
 )
 
+const sticky = fc.constant({ key: 'Session' as const })
+const timeOfDay = fc.constantFrom('00:00', '06:30', '23:59')
+const match = record(
+  {
+    maxOutputTokens: record({ min: fc.nat(), max: fc.nat() }, []),
+    schedule: fc.record({
+      timeZone: fc.constantFrom('UTC', 'Europe/Berlin', 'Nowhere/Land'),
+      windows: fc.array(record({ days: fc.constant<('Mon' | 'Sun')[]>(['Mon', 'Sun']), from: timeOfDay, to: timeOfDay }, ['from', 'to']), {
+        minLength: 1,
+        maxLength: 2,
+      }),
+    }),
+    cel: fc.constantFrom('request.stream', '1 +', 'nothing.here'),
+  },
+  [],
+)
+
 const policy: fc.Arbitrary<PolicyResource> = fc.record({
   kind: fc.constant('RoutingPolicy' as const),
   metadata,
@@ -139,11 +156,20 @@ const policy: fc.Arbitrary<PolicyResource> = fc.record({
       virtualModels: fc.uniqueArray(name, { minLength: 1, maxLength: 2 }),
       access,
       targets,
-      rules: fc.array(record({ name: fc.constantFrom('one', 'default'), targets }, ['name']), { minLength: 1, maxLength: 2 }),
+      rules: fc.array(
+        record({ name: fc.constantFrom('one', 'default'), matches: fc.array(match, { maxLength: 2 }), targets, sticky }, ['name']),
+        {
+          minLength: 1,
+          maxLength: 2,
+        },
+      ),
+      sticky,
+      costCeiling: record({ perRequest: price, perMillionOutputTokens: price }, []),
+      unknownPrice: fc.constantFrom('Allow' as const, 'Exclude' as const),
       fallback: record({ enabled: fc.boolean(), targets, interrupt: fc.constantFrom('Error' as const, 'Continue' as const) }, ['enabled']),
       clients: fc.array(clientTerms, { maxLength: 3 }),
     },
-    ['virtualModels', 'access', 'targets'],
+    ['virtualModels', 'access', 'targets', 'unknownPrice'],
   ),
 })
 
@@ -301,7 +327,7 @@ const breakages: Record<string, (whole: Resources) => Resources> = {
     policies: new Map<string, PolicyResource>(whole.policies).set('default/broken', {
       kind: 'RoutingPolicy',
       metadata: BROKEN,
-      spec: { virtualModels: ['broken'], access: { from: 'All' }, targets: [{ model: 'nothing' }] },
+      spec: { virtualModels: ['broken'], access: { from: 'All' }, targets: [{ model: 'nothing' }], unknownPrice: 'Allow' },
     }),
   }),
   'a client-key Secret with a bad expiry': (whole) => ({

@@ -1,5 +1,5 @@
-import { type Model, mayUse, type Ref, type Target } from '../../proxy/routing-table/index.ts'
-import type { Target as TargetSpec } from '../resources/crds.generated.ts'
+import { type FallbackTarget, type Model, mayUse, type Ref, type Target } from '../../proxy/routing-table/index.ts'
+import type { FallbackTarget as FallbackSpec, Target as TargetSpec } from '../resources/crds.generated.ts'
 import { type Problem, problem } from './problems.ts'
 
 /** Whose targets: the policy, its namespace, and the models it may look among. */
@@ -7,6 +7,11 @@ export interface Seeker {
   readonly object: string
   readonly namespace: string
   readonly models: Pick<ReadonlyMap<Ref, Model>, 'get'>
+}
+
+export interface FoundFallbacks {
+  readonly targets: readonly FallbackTarget[]
+  readonly problems: readonly Problem[]
 }
 
 export interface FoundTargets {
@@ -19,20 +24,35 @@ export interface FoundTargets {
  * once. A model of another namespace that does not exist and one that is not shared sound alike, so that policies cannot probe for names.
  */
 export function findTargets(specs: readonly TargetSpec[], at: string, seeker: Seeker): FoundTargets {
-  const targets = new Map<Ref, Target & { readonly spelled: string }>()
-  const problems: Problem[] = []
-  for (const [index, { model: spelled, weight }] of specs.entries()) {
-    const found = findModel(spelled, `${at}[${index}].model`, seeker)
-    const first = 'code' in found ? undefined : targets.get(found.ref)
-    if ('code' in found) problems.push(found)
-    else if (first !== undefined) problems.push(problem('TargetDuplicate', seeker.object, `${at}[${index}].model`, spelled, first.spelled))
-    else targets.set(found.ref, { model: found.ref, weight: weight ?? found.weight, spelled })
-  }
-  return { targets: [...targets.values()].map(({ model, weight }) => ({ model, weight })), problems }
+  const seen = new Map<Ref, string>()
+  const found = specs.map((spec, index) => findTarget(spec, `${at}[${index}].model`, seen, seeker))
+  return { targets: found.flatMap((one) => ('code' in one ? [] : [one])), problems: found.flatMap((one) => ('code' in one ? [one] : [])) }
 }
 
+/** The same of a fallback chain, whose items may also be other policies. */
+export function findFallbacks(specs: readonly FallbackSpec[], at: string, seeker: Seeker): FoundFallbacks {
+  const seen = new Map<Ref, string>()
+  const found = specs.map(({ model = '', policy }, index) =>
+    policy === undefined ? findTarget({ model }, `${at}[${index}].model`, seen, seeker) : { policy: refOf(policy, seeker) },
+  )
+  return { targets: found.flatMap((one) => ('code' in one ? [] : [one])), problems: found.flatMap((one) => ('code' in one ? [one] : [])) }
+}
+
+/** `seen`: how each ref was spelled first. */
+function findTarget({ model: spelled, weight }: TargetSpec, at: string, seen: Map<Ref, string>, seeker: Seeker): Target | Problem {
+  const found = findModel(spelled, at, seeker)
+  if ('code' in found) return found
+  const first = seen.get(found.ref)
+  if (first !== undefined) return problem('TargetDuplicate', seeker.object, at, spelled, first)
+  seen.set(found.ref, spelled)
+  return { model: found.ref, weight: weight ?? found.weight }
+}
+
+const refOf = (spelled: string, { namespace }: Pick<Seeker, 'namespace'>): Ref =>
+  spelled.includes('/') ? spelled : `${namespace}/${spelled}`
+
 function findModel(spelled: string, at: string, { object, namespace, models }: Seeker): Model | Problem {
-  const ref = spelled.includes('/') ? spelled : `${namespace}/${spelled}`
+  const ref = refOf(spelled, { namespace })
   const home = ref.slice(0, ref.indexOf('/'))
   const model = models.get(ref)
   if (model !== undefined && mayUse(model.access, home, namespace)) return model

@@ -76,7 +76,12 @@ test('fields of the objects are found in the flat file', () => {
 
 test('without routing there is still a policy over all models', () => {
   const { documents } = loadDocuments('f.yaml', 'models: [{name: a, endpoint: "http://a"}]\n')
-  assert.deepEqual(specOf(documents[1]), { virtualModels: ['auto'], targets: [{ model: 'a' }], access: { from: 'Same' } })
+  assert.deepEqual(specOf(documents[1]), {
+    virtualModels: ['auto'],
+    targets: [{ model: 'a' }],
+    access: { from: 'Same' },
+    unknownPrice: 'Allow',
+  })
 })
 
 test('strategies are spelled with hyphens; with priority the order of the list counts', () => {
@@ -86,7 +91,8 @@ test('strategies are spelled with hyphens; with priority the order of the list c
     documents.map(({ object }) => ('spec' in object && 'priority' in object.spec ? object.spec.priority : undefined)),
     [0, 1, undefined],
   )
-  for (const strategy of ['weighted-random', 'least-load']) assert.deepEqual(problemsIn(FILE.replace('weighted-round-robin', strategy)), [])
+  for (const strategy of ['weighted-random', 'least-load', 'adaptive', 'lowest-latency', 'lowest-cost'])
+    assert.deepEqual(problemsIn(FILE.replace('weighted-round-robin', strategy)), [])
 })
 
 test('an address with a path keeps it, any other gets /v1', () => {
@@ -176,7 +182,7 @@ const MISTAKES: Readonly<Record<string, readonly [text: string, ...told: string[
   ],
   'an unknown strategy': [
     'models:\n- {name: a, endpoint: "http://a"}\nrouting: {strategy: weighted-roundrobn}\n',
-    '3 routing.strategy: Unsupported value: "weighted-roundrobn": supported values: "weighted-round-robin", "weighted-random", "priority", "least-load", did you mean "weighted-round-robin"?',
+    '3 routing.strategy: Unsupported value: "weighted-roundrobn": supported values: "weighted-round-robin", "weighted-random", "priority", "least-load", "adaptive", "lowest-latency", "lowest-cost", did you mean "weighted-round-robin"?',
   ],
   'a fallback that is no boolean': [
     'models:\n- {name: a, endpoint: "http://a"}\nrouting: {fallback_enabled: "yes"}\n',

@@ -36,6 +36,9 @@ const STRATEGIES: Readonly<Record<string, string>> = {
   'weighted-random': 'WeightedRandom',
   priority: 'Priority',
   'least-load': 'LeastLoad',
+  adaptive: 'Adaptive',
+  'lowest-latency': 'LowestLatency',
+  'lowest-cost': 'LowestCost',
 }
 
 export const isFlatFile = (document: Fields): boolean =>
