@@ -52,7 +52,7 @@ function change(file = 'v1/operator-change.json'): OperatorFrame & { type: 'chan
   return parsed.frame
 }
 
-for (const file of ['v1/operator-change.json', 'v1/operator-change-limits.json']) {
+for (const file of ['v1/operator-change.json', 'v1/operator-change-limits.json', 'v1/operator-change-routing.json']) {
   test(`the entries of ${file} parse, make a table, and the table gives them back`, () => {
     const entries = change(file).set.map(({ kind, key, value }) => {
       assert.ok(isEntryKind(kind))
@@ -64,28 +64,53 @@ for (const file of ['v1/operator-change.json', 'v1/operator-change-limits.json']
   })
 }
 
-/** Fields of entries that came after the first tables, and what a reader that does not know them does with the entry. */
-const LATER: Readonly<Record<string, 'skips the field' | 'refuses the entry'>> = {
-  // It would pass a limit, or a share of one.
-  limits: 'refuses the entry',
-  quota: 'refuses the entry',
-  clients: 'refuses the entry',
-  // It would send the key with requests that the backend does not understand.
-  dialect: 'refuses the entry',
-  // It knows no cost, and so no limit on one.
-  pricing: 'skips the field',
-  // It offers less, or hides fewer failures.
-  extraRoutes: 'skips the field',
-  interrupt: 'skips the field',
-  outlier: 'skips the field',
+type Reader = 'skips the field' | 'refuses the entry'
+
+/** Fields of entries that came after the first tables, by the file that brought them, and what a reader that does not know them does. */
+const LATER: Readonly<Record<string, Readonly<Record<string, Reader>>>> = {
+  'v1/operator-change-limits.json': {
+    // It would pass a limit, or a share of one.
+    limits: 'refuses the entry',
+    quota: 'refuses the entry',
+    clients: 'refuses the entry',
+    // It would send the key with requests that the backend does not understand.
+    dialect: 'refuses the entry',
+    // It knows no cost, and so no limit on one.
+    pricing: 'skips the field',
+    // It offers less, or hides fewer failures.
+    extraRoutes: 'skips the field',
+    interrupt: 'skips the field',
+    outlier: 'skips the field',
+  },
+  'v1/operator-change-routing.json': {
+    // A rule would hold for requests that it is not meant for.
+    maxOutputTokens: 'refuses the entry',
+    serviceAccounts: 'refuses the entry',
+    schedule: 'refuses the entry',
+    cel: 'refuses the entry',
+    // It would pay more than it may.
+    costCeiling: 'refuses the entry',
+    unknownPrice: 'refuses the entry',
+    // It would have a shorter chain than the table says.
+    policy: 'refuses the entry',
+    // It chooses as it did before.
+    perHour: 'skips the field',
+    tiers: 'skips the field',
+    priceSource: 'skips the field',
+    sticky: 'skips the field',
+  },
 }
 
 test('a later field may be skipped only where that passes no limit', () => {
-  const first = fieldsOf(change().set)
-  const later = fieldsOf(change('v1/operator-change-limits.json').set, (field) => !first.has(field))
-  assert.deepEqual([...later].sort(), Object.keys(LATER).sort())
-  const skipped = Object.entries(LATER).flatMap(([field, what]) => (what === 'skips the field' ? [field] : []))
-  assert.deepEqual([...IGNORABLE_FIELDS].sort(), skipped.sort())
+  let known = fieldsOf(change().set)
+  for (const [file, fields] of Object.entries(LATER)) {
+    const { set } = change(file)
+    const later = fieldsOf(set, (field) => !known.has(field))
+    assert.deepEqual([...later].sort(), Object.keys(fields).sort(), file)
+    known = new Set([...known, ...fieldsOf(set)])
+  }
+  const all = Object.values(LATER).flatMap((fields) => Object.entries(fields))
+  assert.deepEqual([...IGNORABLE_FIELDS].sort(), all.flatMap(([field, what]) => (what === 'skips the field' ? [field] : [])).sort())
 })
 
 /** Names of all fields within, or, with `only`, of the outermost that it holds for. */
