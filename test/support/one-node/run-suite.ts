@@ -1,7 +1,7 @@
 /**
  * `node test/support/one-node/run-suite.ts [FILE …]`: runs the tests of test/end-to-end/, or those files, each on a fresh node, in that
  * node's network, two files at a time. A file's output is shown when it ends; of one that failed also what the cluster looks like. Nodes end
- * with this process, however that ends. The last lines sum the counts.
+ * with this process, however that ends. The last lines say again what failed, in short, and sum the counts.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { globSync } from 'node:fs'
@@ -19,6 +19,9 @@ const DIAGNOSES_WITHIN_MS = 60_000
 const KILL_AFTER_MS = 10_000
 /** Characters of a file's output that are kept, from its end. */
 const KEPT = 1_000_000
+/** Of what failed in one file, at the end of all. */
+const REASON_LINES = 30
+const REASON_CHARACTERS = 3000
 
 const STRICT = ['spec:stdout', './scripts/nothing-skipped.ts:stderr'].flatMap((one) => {
   const [reporter, destination] = one.split(':')
@@ -71,7 +74,20 @@ function boundedBy(child: ChildProcess, withinMs: number): () => string | undefi
   }
 }
 
-async function runFile(file: string, name: string, from: Prepared, live: boolean): Promise<Counts> {
+interface Ran {
+  readonly counts: Counts
+  /** '' = nothing. */
+  readonly wentWrong: string
+}
+
+/** The reporter's own list of failures, its first lines: whoever sees only the end of a long log sees the reason. */
+function failuresIn(file: string, output: string): string {
+  const list = output.split(/^✖ failing tests:$/m)[1] ?? output.slice(-REASON_CHARACTERS)
+  const lines = list.split('\n').filter((line) => line.trim() !== '' && !/^ +at /.test(line))
+  return `\n==> ${file} FAILED\n${lines.slice(0, REASON_LINES).join('\n').slice(0, REASON_CHARACTERS)}\n`
+}
+
+async function runFile(file: string, name: string, from: Prepared, live: boolean): Promise<Ran> {
   const start = performance.now()
   const seconds = (): string => ((performance.now() - start) / 1000).toFixed(0)
   try {
@@ -83,32 +99,35 @@ async function runFile(file: string, name: string, from: Prepared, live: boolean
         ? { output: '' }
         : await inNode(layout, ['sh', join(HERE, 'diagnose.sh'), layout.access.logs], DIAGNOSES_WITHIN_MS, false)
     console.log(`\n==> ${file}: ${code === 0 ? 'passed' : 'FAILED'} after ${seconds()} s\n${live ? '' : output}${words.output}`)
-    return countsIn(output, code)
+    return { counts: countsIn(output, code), wentWrong: code === 0 ? '' : failuresIn(file, output) }
   } catch (error) {
-    console.log(`\n==> ${file}: FAILED after ${seconds()} s\n${error instanceof Error ? error.message : String(error)}`)
-    return countsIn('', 1)
+    const reason = error instanceof Error ? error.message : String(error)
+    console.log(`\n==> ${file}: FAILED after ${seconds()} s\n${reason}`)
+    return { counts: countsIn('', 1), wentWrong: failuresIn(file, reason) }
   } finally {
     await removeNode(name)
   }
 }
 
-async function runAll(files: readonly string[]): Promise<Counts> {
+async function runAll(files: readonly string[]): Promise<readonly Ran[]> {
   if (files.length === 0) throw new Error('There are no tests to run.')
   const from = prepared()
   const waiting = [...files.entries()]
-  const counts: Counts[] = []
+  const ran: Ran[] = []
   const worker = async (): Promise<void> => {
     for (let next = waiting.shift(); next !== undefined && !ending.signal.aborted; next = waiting.shift()) {
       const [at, file] = next
-      counts.push(await runFile(file, `suite-${process.pid}-${at}`, from, files.length === 1))
+      ran.push(await runFile(file, `suite-${process.pid}-${at}`, from, files.length === 1))
     }
   }
   await Promise.all(Array.from({ length: FILES_AT_A_TIME }, worker))
-  return summed(counts)
+  return ran
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => ending.abort())
 const named = process.argv.slice(2)
-const counts = await runAll(named.length > 0 ? named : globSync('test/end-to-end/*.test.ts', { cwd: ROOT }).toSorted())
+const ran = await runAll(named.length > 0 ? named : globSync('test/end-to-end/*.test.ts', { cwd: ROOT }).toSorted())
+const counts = summed(ran.map((one) => one.counts))
+for (const { wentWrong } of ran) process.stdout.write(wentWrong)
 console.log(`\n${linesOf(counts)}`)
 process.exitCode = counts.fail === 0 && !ending.signal.aborted ? 0 : 1
