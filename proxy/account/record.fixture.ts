@@ -103,8 +103,15 @@ export function answeredBy(
       clampOutputTokens: undefined,
       rule:
         asked === 'auto'
-          ? { name: 'default', key: 'team/auto/default', strategy: 'WeightedRandom', fallback: FALLBACK, policy: undefined }
-          : { name: 'direct', key: model.entry.ref, strategy: 'WeightedRandom', fallback: FALLBACK, policy: undefined },
+          ? {
+              name: 'default',
+              key: 'team/auto/default',
+              strategy: 'WeightedRandom',
+              fallback: FALLBACK,
+              sticky: undefined,
+              policy: undefined,
+            }
+          : { name: 'direct', key: model.entry.ref, strategy: 'WeightedRandom', fallback: FALLBACK, sticky: undefined, policy: undefined },
       why: 'weight 1/2',
       steps: [],
       candidates: [...table.models.values()].map((candidate) => ({

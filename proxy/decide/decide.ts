@@ -38,6 +38,7 @@ const NO_RULE = {
   key: '',
   strategy: 'WeightedRandom',
   fallback: { enabled: false, when: [], targets: [] },
+  sticky: undefined,
   policy: undefined,
 } as const
 const START: Ctx = { claim: undefined, rule: NO_RULE, candidates: [], panic: false }

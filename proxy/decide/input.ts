@@ -1,5 +1,5 @@
 import type { Claim, CompiledEndpoint, CompiledModel, CompiledPolicy, CompiledTable } from '../routing-table/compiled.ts'
-import type { Capability, ExtraRoute, Fallback, FallbackClass, Ref, Strategy } from '../routing-table/v1.ts'
+import type { Capability, ExtraRoute, Fallback, FallbackClass, Ref, Sticky, Strategy } from '../routing-table/v1.ts'
 import type { CircuitView } from './circuit-view.ts'
 import type { FailureClass } from './classes.ts'
 import type { LimitsView, Shortage } from './limits-view.ts'
@@ -129,6 +129,8 @@ export interface RuleInForce {
   readonly key: string
   readonly strategy: Strategy
   readonly fallback: Fallback
+  /** Undefined = each request for itself. */
+  readonly sticky: Sticky | undefined
   /** Undefined = the model was asked for by name. */
   readonly policy: CompiledPolicy | undefined
 }

@@ -1,9 +1,10 @@
-import type { CompiledModel, CompiledPolicy, CompiledRule, CompiledTarget } from '../../routing-table/compiled.ts'
+import type { CompiledModel } from '../../routing-table/compiled.ts'
 import type { HeaderMatch, Match } from '../../routing-table/v1.ts'
 import { DEFAULT_WHEN } from '../classes.ts'
 import { clientFits } from '../client-terms.ts'
 import { next, type Rule, refuse } from '../decision.ts'
-import type { Candidate, Ctx, Facts, RuleInForce } from '../input.ts'
+import type { Ctx, Facts, RuleInForce } from '../input.ts'
+import { candidateOf, rulingOf } from '../rule-in-force.ts'
 
 /** A model is its own only target; of a policy the first rule that matches gives the targets. */
 export const matchingRule: Rule = (ctx, { facts }) => {
@@ -20,33 +21,20 @@ export const matchingRule: Rule = (ctx, { facts }) => {
       { param: 'model' },
     )
   }
-  return next({ ...ctx, rule: inForce(policy, rule), candidates: candidatesOf(rule) })
+  return next({ ...ctx, ...rulingOf(policy, rule) })
 }
 
 function direct(ctx: Ctx, model: CompiledModel): Ctx {
   const fallback = { enabled: false, when: DEFAULT_WHEN, targets: [] }
-  const rule: RuleInForce = { name: 'direct', key: model.entry.ref, strategy: 'WeightedRandom', fallback, policy: undefined }
-  return { ...ctx, rule, candidates: [candidate({ model, weight: 1 }, 0)] }
-}
-
-const inForce = (policy: CompiledPolicy, { entry }: CompiledRule): RuleInForce => ({
-  name: entry.name,
-  key: `${policy.entry.ref}/${entry.name}`,
-  strategy: entry.strategy,
-  fallback: entry.fallback,
-  policy,
-})
-
-function candidatesOf(rule: CompiledRule): readonly Candidate[] {
-  const own = rule.targets.map((target) => candidate(target, 0))
-  if (!rule.entry.fallback.enabled) return own
-  const chain = rule.fallbackTargets.filter(({ model }) => !rule.targets.some((target) => target.model === model))
-  return [...own, ...chain.map((target, index) => candidate(target, index + 1))]
-}
-
-function candidate({ model, weight }: CompiledTarget, tier: number): Candidate {
-  const lost = model.withLastResorts.length === 0 ? 'it has no endpoint' : undefined
-  return { model, weight, tier, endpoints: model.withLastResorts, lost }
+  const rule: RuleInForce = {
+    name: 'direct',
+    key: model.entry.ref,
+    strategy: 'WeightedRandom',
+    fallback,
+    sticky: undefined,
+    policy: undefined,
+  }
+  return { ...ctx, rule, candidates: [candidateOf({ model, weight: 1 }, 0)] }
 }
 
 function matches(match: Match, facts: Facts): boolean {
