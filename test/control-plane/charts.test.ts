@@ -217,8 +217,14 @@ const aggregated = (): Promise<void> =>
     assert.equal(can.stdout.trim(), 'yes')
   })
 
-const definitionsGone = (): Promise<string> =>
-  kubectl('wait', '--for=delete', '--timeout=30s', 'crd/llamamodels.llamaswap.dev', 'crd/routingpolicies.llamaswap.dev')
+/** The API server looks after what is being deleted once a minute where its first look came too early. */
+async function definitionsGone(): Promise<void> {
+  const definitions = ['crd/llamamodels.llamaswap.dev', 'crd/routingpolicies.llamaswap.dev']
+  const { code, stderr } = await plane.kubectl(['wait', '--for=delete', '--timeout=120s', ...definitions])
+  if (code === 0) return
+  const left = await plane.kubectl(['get', ...definitions, '--ignore-not-found', '-o', 'jsonpath={.metadata}{.status.conditions}'])
+  assert.fail(`${stderr}\n${left.stdout}`)
+}
 
 test('helm 4 takes over what helm 3 installed', async () => {
   await asked(3, 'install', 'llama-swap', CHART)
