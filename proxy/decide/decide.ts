@@ -41,7 +41,7 @@ const NO_RULE = {
   sticky: undefined,
   policy: undefined,
 } as const
-const START: Ctx = { claim: undefined, rule: NO_RULE, candidates: [], panic: false }
+const START: Ctx = { claim: undefined, rule: NO_RULE, candidates: [], views: [], panic: false }
 
 export function decide(input: Input): Decision {
   let ctx = START

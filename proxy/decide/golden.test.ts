@@ -19,6 +19,8 @@ import { CLOSED } from './circuit-view.ts'
 import type { Decision } from './decision.ts'
 import type { Candidate, EndpointView, Facts, Input, PastAttempt } from './input.ts'
 import type { LimitsView, Shortage } from './limits-view.ts'
+import { loadsOf, paceOf, standingOf } from './model-view.ts'
+import { NO_PACES, type Pace } from './pace-view.ts'
 
 type BackendLines = Partial<Backend> & { readonly endpoints?: number; readonly lastResort?: boolean }
 type ModelLines = Partial<Omit<Model, 'backends'>> & { readonly backends?: readonly BackendLines[] }
@@ -94,6 +96,11 @@ const VIEW: EndpointView = {
   lacking: [],
   contextWindowTokens: undefined,
   settled: true,
+  paces: NO_PACES,
+  inFlightAtSignals: 0,
+  slots: undefined,
+  departureMs: undefined,
+  promptTokenMs: undefined,
 }
 
 /** Fails on a field that nobody reads, and on a table that no proxy would take. */
@@ -118,6 +125,7 @@ export function readCase(file: string, text: string): Input {
   for (const view of Object.values(live)) assert.deepEqual(unknownFields(view, Object.keys(VIEW)), [])
   for (const attempt of past) assert.deepEqual(unknownFields(attempt, PAST_FIELDS), [])
   const table = tableOf(read)
+  const viewAt = (id: string): EndpointView => ({ ...VIEW, ...live[id] })
   assert.deepEqual(
     [...Object.keys(live), ...past.map(({ endpoint }) => endpoint)].filter((id) => !table.endpoints.has(id)),
     [],
@@ -126,7 +134,12 @@ export function readCase(file: string, text: string): Input {
     facts: { ...FACTS, ...facts },
     table,
     live: {
-      endpoint: (id) => ({ ...VIEW, ...live[id] }),
+      endpoint: viewAt,
+      model: (model) => {
+        const views = model.withLastResorts.map(({ id }) => viewAt(id))
+        const pace = (bucket: number): Pace => paceOf(views, bucket)
+        return { ...standingOf(model, views, () => limits.quotaPercent !== undefined, nowMs), ...loadsOf(model, views, nowMs), pace }
+      },
       cursor: (key) => (cursors[key] === undefined ? undefined : new Map(Object.entries(cursors[key]))),
       limits: limitsOf(limits),
     },

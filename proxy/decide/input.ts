@@ -3,6 +3,8 @@ import type { Capability, ExtraRoute, Fallback, FallbackClass, Ref, Sticky, Stra
 import type { CircuitView } from './circuit-view.ts'
 import type { FailureClass } from './classes.ts'
 import type { LimitsView, Shortage } from './limits-view.ts'
+import type { ModelView } from './model-view.ts'
+import type { Paces } from './pace-view.ts'
 
 export const ROUTES = [
   'chat',
@@ -65,12 +67,24 @@ export interface EndpointView extends CircuitView {
   readonly contextWindowTokens: number | undefined
   /** Whether the engine has been recognised, or never will be (not probed). Before that its capabilities are unknown, not absent. */
   readonly settled: boolean
+  /** How fast it has been answering, by prompt size; they change in place. */
+  readonly paces: Paces
+  /** Our own requests in flight when the signals were read. */
+  readonly inFlightAtSignals: number
+  /** Requests it serves at the same time, as seen when others waited; undefined = nobody has waited yet. */
+  readonly slots: number | undefined
+  /** Between two answers' ends while requests waited; undefined = not seen yet. */
+  readonly departureMs: number | undefined
+  /** Of each prompt token where nothing had to wait; undefined = not seen yet. */
+  readonly promptTokenMs: number | undefined
 }
 
 /** Read-only view of the live state; its owner advances cursors and counts, decide never does. */
 export interface LiveView {
   readonly limits: LimitsView
   endpoint(id: string): EndpointView
+  /** All endpoints of a model at once. */
+  model(model: CompiledModel, nowMs: number): ModelView
   /** Smooth round robin's state of one list: share still owed per member, in turns; see smooth.ts. */
   cursor(key: string): ReadonlyMap<string, number> | undefined
 }
@@ -106,6 +120,8 @@ export interface Input {
   readonly turn: boolean
   /** Its client's limits are booked: they are not asked again. */
   readonly admitted?: boolean
+  /** `factors` of every candidate are wanted, not only those of the chosen one. */
+  readonly explain?: boolean
   /** Requests that wait for a model. */
   readonly waitingFor: (model: Ref) => number
 }
@@ -120,6 +136,27 @@ export interface Candidate {
   readonly lost: string | undefined
   /** A limit of its own has no room, and nothing may take its place: where the strategy chooses it, the request is refused. */
   readonly short?: Shortage
+  /** What the strategy made of it: of the chosen one, and of all others left where the input asks for it. */
+  readonly factors?: Factors
+}
+
+/** Numbers a strategy went by. Adaptive has the first six; the others have what they compare. */
+export interface Factors {
+  /** As declared. */
+  readonly weight: number
+  /** 0 to 1 each. */
+  readonly availability?: number
+  readonly speed?: number
+  readonly cheapness?: number
+  readonly fitness?: number
+  /** Of the requests that would be sent now, 0 to 1. */
+  readonly share?: number
+  /** Requests ahead of a new one, for each endpoint that takes requests. */
+  readonly ahead?: number
+  /** Until the whole answer is there, as predicted. */
+  readonly answerMs?: number
+  /** Of this request, estimated. */
+  readonly costUsd?: number
 }
 
 /** The rule in force: a policy's, or the implied one of a model asked for by name ("direct"). */
@@ -140,6 +177,8 @@ export interface Ctx {
   readonly claim: Claim | undefined
   readonly rule: RuleInForce
   readonly candidates: readonly Candidate[]
+  /** Of each candidate's whole model, by the candidates' index. */
+  readonly views: readonly ModelView[]
   /** Every endpoint left is cooling down: the one that recovers soonest is tried all the same. */
   readonly panic: boolean
 }

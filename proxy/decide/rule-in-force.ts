@@ -1,5 +1,6 @@
-import type { CompiledPolicy, CompiledRule, CompiledTarget } from '../routing-table/compiled.ts'
-import type { Candidate, RuleInForce } from './input.ts'
+import type { CompiledModel, CompiledPolicy, CompiledRule, CompiledTarget } from '../routing-table/compiled.ts'
+import { DEFAULT_WHEN } from './classes.ts'
+import type { Candidate, Ctx, Input, RuleInForce } from './input.ts'
 
 /** What a rule of a policy says, and the models it names: its own targets, then the chain that fallback adds. */
 export interface Ruling {
@@ -9,6 +10,19 @@ export interface Ruling {
 
 /** Worked out once a table, not once a request: what is made of a compiled rule never changes. */
 const RULINGS = new WeakMap<CompiledRule, Ruling>()
+const DIRECT = new WeakMap<CompiledModel, Ruling>()
+
+/** A model asked for by name is its own only target. */
+export function directTo(model: CompiledModel): Ruling {
+  const known = DIRECT.get(model)
+  if (known !== undefined) return known
+  const { ref } = model.entry
+  const fallback = { enabled: false, when: DEFAULT_WHEN, targets: [] }
+  const rule: RuleInForce = { name: 'direct', key: ref, strategy: 'WeightedRandom', fallback, sticky: undefined, policy: undefined }
+  const made = { rule, candidates: [candidateOf({ model, weight: 1 }, 0)] }
+  DIRECT.set(model, made)
+  return made
+}
 
 export function rulingOf(policy: CompiledPolicy, rule: CompiledRule): Ruling {
   const known = RULINGS.get(rule)
@@ -17,6 +31,14 @@ export function rulingOf(policy: CompiledPolicy, rule: CompiledRule): Ruling {
   RULINGS.set(rule, made)
   return made
 }
+
+/** What goes on from here: the rule, the models that may serve, and how each of them is. */
+export const begin = (ctx: Ctx, { rule, candidates }: Ruling, { live, nowMs }: Input): Ctx => ({
+  ...ctx,
+  rule,
+  candidates,
+  views: candidates.map(({ model }) => live.model(model, nowMs)),
+})
 
 const inForce = (policy: CompiledPolicy, { entry }: CompiledRule): RuleInForce => ({
   name: entry.name,

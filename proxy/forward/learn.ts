@@ -23,6 +23,7 @@ export interface Tried {
  */
 export function learn(run: Run, sent: Sent, outcome: AttemptOutcome, tried: Tried): boolean {
   const { guard, credential, startMs } = tried
+  learnPace(run, sent, outcome, run.now() - startMs)
   if (outcome.kind === 'answered') {
     guard.succeeded(run.now())
     if (credential !== undefined) run.live.credentials.succeeded(credential, startMs)
@@ -31,6 +32,18 @@ export function learn(run: Run, sent: Sent, outcome: AttemptOutcome, tried: Trie
   else if (outcome.kind === 'failed' || outcome.kind === 'interrupted') return failed(run, sent, outcome.failure, tried)
   else guard.release()
   return false
+}
+
+/** How fast it was, or how long nothing came: an engine that was slow with a request that did not go well was slow. */
+function learnPace({ live, now, facts }: Run, { endpoint }: Sent, outcome: AttemptOutcome, wholeMs: number): void {
+  const { kind, firstTokenMs, usage, events } = outcome
+  if (firstTokenMs !== undefined && kind !== 'diverged') {
+    const { promptTokens, stream } = facts
+    const outputTokens = usage?.outputTokens ?? events
+    live.answered(endpoint.id, { promptTokens, outputTokens, firstTokenMs: stream ? firstTokenMs : undefined, wholeMs }, now())
+  } else if (kind === 'gone' || (kind === 'failed' && outcome.failure.class === 'OUR_DEADLINE')) {
+    live.silent(endpoint.id, facts.promptTokens, wholeMs, now())
+  }
 }
 
 function failed({ live, now, dice, dialect }: Run, { endpoint }: Sent, failure: Failure, tried: Tried): boolean {

@@ -113,7 +113,7 @@ export async function tryOnce(
 /** Believes what an upstream says of its limits. A credential that has nothing left rests, though its answer was a success. */
 function hear({ live, now }: Run, { endpoint }: Sent, credential: string | undefined, headers: IncomingHttpHeaders): void {
   const nowMs = now()
-  const untilMs = live.limits.heard(endpoint, credential, headers, nowMs)
+  const untilMs = live.heard(endpoint, credential, headers, nowMs)
   const ids = endpoint.backend.auth?.credentials ?? []
   if (untilMs === undefined || credential === undefined || ids.length < 2) return
   live.credentials.park(credential, ids, { kind: 'rate_limit', sinceMs: nowMs, untilMs, because: 'nothing remains of its rate limit' })

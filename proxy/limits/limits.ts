@@ -74,6 +74,11 @@ export class Limits implements LimitsView {
     return this.#upstreams.headroom(endpoint, nowMs)
   }
 
+  /** Whether `headroom` can be anything but 1. */
+  knowsQuota(endpoint: CompiledEndpoint): boolean {
+    return this.#upstreams.knows(endpoint)
+  }
+
   quotaPercent(endpoint: CompiledEndpoint, nowMs: number): number {
     return Math.round(100 * this.#upstreams.used(endpoint, nowMs))
   }

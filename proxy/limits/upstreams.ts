@@ -29,6 +29,11 @@ export class Upstreams {
     return limits.length === 0 ? undefined : this.#useOf(endpoint, credential).hear(limits, nowMs)
   }
 
+  /** Whether anything limits this upstream, as far as known. */
+  knows({ id, backend }: CompiledEndpoint): boolean {
+    return backend.quota !== undefined || this.#byEndpoint.has(id)
+  }
+
   /** 0 to 1: the mean of its credentials. */
   headroom(endpoint: CompiledEndpoint, nowMs: number): number {
     const shiftAt = (endpoint.backend.quota?.shiftAtPercent ?? DEFAULT_SHIFT_AT_PERCENT) / 100

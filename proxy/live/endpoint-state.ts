@@ -1,8 +1,11 @@
 import { type Circuit, CLOSED } from '../decide/circuit-view.ts'
 import type { EndpointView } from '../decide/input.ts'
+import { NO_PACES } from '../decide/pace-view.ts'
 import type { CompiledEndpoint } from '../routing-table/compiled.ts'
-import type { Engine } from '../routing-table/v1.ts'
+import type { Engine, Ref } from '../routing-table/v1.ts'
 import { OutcomeWindow } from './circuit-window.ts'
+import type { PaceBook } from './pace.ts'
+import type { QueueBook } from './queue-book.ts'
 
 export interface EndpointState extends EndpointView {
   readonly engine: Exclude<Engine, 'Auto'> | undefined
@@ -16,12 +19,24 @@ export interface EndpointState extends EndpointView {
 /** As its owner, `Live`, keeps it. */
 export type Mutable = { -readonly [K in keyof EndpointState]: EndpointState[K] } & {
   readonly outcomes: OutcomeWindow
+  readonly model: Ref
+  /** From the first answer on. */
+  book: PaceBook | undefined
+  queue: QueueBook | undefined
   /** What `probing` stands for: the request that took the one place, or our own probe. */
   probe: object | undefined
 }
 
-export function fresh(settled: boolean, circuit: Circuit = CLOSED): Mutable {
+export function fresh(model: Ref, settled: boolean, circuit: Circuit = CLOSED): Mutable {
   return {
+    model,
+    book: undefined,
+    paces: NO_PACES,
+    queue: undefined,
+    inFlightAtSignals: 0,
+    slots: undefined,
+    departureMs: undefined,
+    promptTokenMs: undefined,
     inFlight: 0,
     ready: undefined,
     notReadyBecause: undefined,

@@ -1,7 +1,6 @@
+import { bucketOf } from '../decide/pace-view.ts'
 import type { Ref } from '../routing-table/v1.ts'
 
-/** Upper bounds of the prompt-size buckets, in estimated tokens. The last one is open. */
-const PROMPT_BUCKETS: readonly number[] = [512, 2048, 8192, 32_768]
 const KEPT = 64
 const ENOUGH = 20
 
@@ -32,11 +31,6 @@ export class LatencyBook {
   keep(known: (model: Ref) => boolean): void {
     for (const model of this.#rings.keys()) if (!known(model)) this.#rings.delete(model)
   }
-}
-
-function bucketOf(promptTokens: number): number {
-  const index = PROMPT_BUCKETS.findIndex((bound) => promptTokens <= bound)
-  return index === -1 ? PROMPT_BUCKETS.length : index
 }
 
 class Ring {

@@ -1,16 +1,18 @@
 /**
  * What is known of endpoints right now: in flight, health, circuits and parkings, signals, round-robin cursors, retry budgets, times to
- * first token. In: events of the proxy itself (take, and how it ended) and the prober's reports. Out: a `LiveView` for decide, and events
+ * first token, speeds. In: events of the proxy itself (take, and how it ended) and the prober's reports. Out: a `LiveView` for decide, and events
  * of circuits. One writer, this class; everything happens within one turn of the event loop. Touches no socket and no clock: times arrive
  * as values.
  */
 import { admits, CLOSED, type Trip } from '../decide/circuit-view.ts'
 import type { CursorStep } from '../decide/decision.ts'
 import type { LiveView } from '../decide/input.ts'
+import type { ModelView } from '../decide/model-view.ts'
 import { smoothAdvance } from '../decide/smooth.ts'
+import type { Headers } from '../limits/limit-headers.ts'
 import { Limits } from '../limits/limits.ts'
 import type { ProbeReport, RetestReport } from '../probe/report.ts'
-import type { CompiledEndpoint, CompiledTable } from '../routing-table/compiled.ts'
+import type { CompiledEndpoint, CompiledModel, CompiledTable } from '../routing-table/compiled.ts'
 import { EndpointsById } from '../routing-table/endpoints-by-id.ts'
 import type { Capability, Ref } from '../routing-table/v1.ts'
 import { isEjected, mayEject, rampingFrom } from './circuit.ts'
@@ -18,6 +20,9 @@ import { bookAnswer, bookFailure, type FailureSeen, startAnew } from './circuit-
 import { CredentialBook } from './credentials.ts'
 import { type EndpointState, fresh, type Mutable, retestedByUs } from './endpoint-state.ts'
 import { LatencyBook } from './latency.ts'
+import { ModelViews } from './model-views.ts'
+import { type Answered, PaceBook } from './pace.ts'
+import { learnQueue } from './queue-book.ts'
 import { RetryBudget } from './retry-budget.ts'
 
 /** Counts one request in flight, and books how it ended. Ends once, by the first of the last three calls; those after it change nothing. */
@@ -57,7 +62,8 @@ export class Live implements LiveView {
   readonly #endpoints = new Map<string, Mutable>()
   readonly #cursors = new Map<string, Map<string, number>>()
   readonly #budgets = new Map<Ref, RetryBudget>()
-  readonly #unknown = fresh(false)
+  readonly #views = new ModelViews({ endpoint: (id) => this.endpoint(id), knowsQuota: (endpoint) => this.limits.knowsQuota(endpoint) })
+  readonly #unknown = fresh('', false)
   #applied = new EndpointsById<CompiledEndpoint>()
   #models: CompiledTable['models'] = new Map()
 
@@ -81,13 +87,14 @@ export class Live implements LiveView {
     this.latency.keep((ref) => table.models.has(ref))
     this.credentials.keep((id) => table.credentials.has(id))
     this.limits.apply(table)
+    this.#views.clear()
   }
 
   #keep(endpoint: CompiledEndpoint, nowMs: number | undefined): void {
     const { id, backend, model, lastResort } = endpoint
     const known = this.#endpoints.get(id)
     const joins = nowMs !== undefined && !lastResort && this.#models.get(model)?.endpoints.some((other) => this.#endpoints.has(other.id))
-    const state = known ?? fresh(!backend.probed, joins === true ? rampingFrom(CLOSED, nowMs) : CLOSED)
+    const state = known ?? fresh(model, !backend.probed, joins === true ? rampingFrom(CLOSED, nowMs) : CLOSED)
     this.#endpoints.set(id, state)
     this.#setRetest(endpoint, state)
   }
@@ -98,6 +105,10 @@ export class Live implements LiveView {
 
   endpoint(id: string): EndpointState {
     return this.#endpoints.get(id) ?? this.#unknown
+  }
+
+  model(model: CompiledModel, nowMs: number): ModelView {
+    return this.#views.of(model, nowMs)
   }
 
   cursor(key: string): ReadonlyMap<string, number> | undefined {
@@ -120,6 +131,7 @@ export class Live implements LiveView {
     const state = this.#endpoints.get(id)
     if (state === undefined) return NO_GUARD
     state.inFlight++
+    this.#views.moved(state.model)
     const admitted = nowMs === undefined ? 'any' : admits(state, nowMs)
     if (admitted === 'none') this.#tell(id, state, (endpoint) => ({ kind: 'panic', endpoint }))
     let held = true
@@ -128,6 +140,7 @@ export class Live implements LiveView {
       held = false
       state.inFlight--
       book()
+      this.#views.moved(state.model)
     }
     const guard: Guard = {
       probe: admitted === 'one',
@@ -154,7 +167,10 @@ export class Live implements LiveView {
   }
 
   #answered(id: string, state: Mutable, { guard, startedAtMs, nowMs }: { guard: object; startedAtMs: number; nowMs: number }): void {
+    const before = state.circuit
+    const { parked } = state
     bookAnswer(state, startedAtMs, nowMs)
+    if (state.circuit !== before || state.parked !== parked) this.#views.changed(state.model)
     this.#probed(id, state, guard, 'closed')
     if (state.circuit.state !== 'open' && state.parked === undefined) setProbe(state, undefined)
   }
@@ -167,6 +183,7 @@ export class Live implements LiveView {
       inARow: endpoint?.backend.health.outlier?.consecutiveFailures,
       mayEject: () => endpoint === undefined || this.#mayEject(endpoint),
     })
+    this.#views.changed(state.model)
     const reopened = trip === 'half_open' || state.parked?.kind === 'disabled'
     this.#probed(id, state, at.guard, reopened ? 'reopened' : state.circuit.state === 'open' ? 'inconclusive' : 'closed')
     if (trip === undefined || state.circuit.state !== 'open') return
@@ -197,7 +214,42 @@ export class Live implements LiveView {
   /** A 501: this endpoint does not have the capability, whatever its engine usually has. */
   lacks(id: string, capability: Capability): void {
     const state = this.#endpoints.get(id)
-    if (state !== undefined && !state.lacking.includes(capability)) state.lacking = [...state.lacking, capability]
+    if (state !== undefined && !state.lacking.includes(capability)) {
+      state.lacking = [...state.lacking, capability]
+      this.#views.changed(state.model)
+    }
+  }
+
+  /** What an attempt that was answered has shown of its endpoint's speed. Once an attempt. */
+  answered(id: string, shown: Answered, nowMs: number): void {
+    const state = this.#endpoints.get(id)
+    if (state === undefined) return
+    this.#pacesOf(state).add(shown, nowMs)
+    learnQueue(state, shown, { staleAfterMs: this.#applied.get(id)?.backend.signals.staleAfterMs, nowMs })
+    this.#views.paced(state.model)
+  }
+
+  /** It was waited for so long and gave nothing. */
+  silent(id: string, promptTokens: number, waitedMs: number, nowMs: number): void {
+    const state = this.#endpoints.get(id)
+    if (state === undefined) return
+    this.#pacesOf(state).silent(promptTokens, waitedMs, nowMs)
+    this.#views.paced(state.model)
+  }
+
+  #pacesOf(state: Mutable): PaceBook {
+    const book = state.book ?? new PaceBook()
+    state.book = book
+    state.paces = book.paces
+    return book
+  }
+
+  /** Limit headers of an answer: see `Limits.heard`. */
+  heard(endpoint: CompiledEndpoint, credential: string | undefined, headers: Headers, nowMs: number): number | undefined {
+    const untilMs = this.limits.heard(endpoint, credential, headers, nowMs)
+    const known = this.#views.known(endpoint.model)
+    if (known?.hasQuota === false && this.limits.knowsQuota(endpoint)) this.#views.changed(endpoint.model)
+    return untilMs
   }
 
   report(report: ProbeReport): void {
@@ -227,7 +279,10 @@ export class Live implements LiveView {
       state.running = report.running
       state.waiting = report.waiting
       state.cacheUsed = report.cacheUsed
+      state.inFlightAtSignals = state.inFlight
+      if ((report.waiting ?? 0) > 0) state.slots = report.running
     }
+    this.#views.changed(state.model)
   }
 
   /** The retry budget of a model. */

@@ -100,12 +100,13 @@ function kit(variant: Variant): (nowMs: number, dice: number) => void {
     const booking = live.limits.book({ endpoint, credential: undefined, facts }, nowMs)
     const admission = live.limits.admit({ policy: rule.policy, facts }, nowMs)
     live.budget(endpoint.model).request(nowMs)
-    if (variant.upstreamHeaders !== undefined) live.limits.heard(endpoint, undefined, variant.upstreamHeaders, nowMs)
+    if (variant.upstreamHeaders !== undefined) live.heard(endpoint, undefined, variant.upstreamHeaders, nowMs)
     guard.began(nowMs)
     guard.succeeded(nowMs)
     booking.settle({ ...USED, pricing: PRICING }, nowMs)
     holds.roomAt(endpoint.model)
     live.latency.add(endpoint.model, 'whole', facts.promptTokens, 100)
+    live.answered(endpoint.id, { promptTokens: 900, outputTokens: 200, firstTokenMs: 20, wholeMs: 100 }, nowMs)
     admission.settle({ ...USED, pricing: PRICING }, nowMs)
   }
 }

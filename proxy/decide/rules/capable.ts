@@ -1,7 +1,7 @@
 import type { CompiledEndpoint } from '../../routing-table/compiled.ts'
-import type { Capability } from '../../routing-table/v1.ts'
+import type { Backend, Capability } from '../../routing-table/v1.ts'
 import { anyLeft, keepEndpoints, next, type Rule, refuse } from '../decision.ts'
-import type { LiveView } from '../input.ts'
+import type { EndpointView } from '../input.ts'
 import { visibleModels } from '../visible.ts'
 import { openRoute } from './open-route.ts'
 
@@ -13,8 +13,9 @@ export const capable: Rule = (before, { facts, live }) => {
   const ctx = openRoute(before, facts)
   if ('kind' in ctx) return ctx
   const missing = (endpoint: CompiledEndpoint): Capability | undefined => {
-    const can = capabilitiesOf(endpoint, live)
-    const { lacking } = live.endpoint(endpoint.id)
+    const view = live.endpoint(endpoint.id)
+    const can = capabilitiesIn(endpoint.backend, view)
+    const { lacking } = view
     return facts.needs.find((need) => lacking.includes(need) || can?.includes(need) === false)
   }
   const left = keepEndpoints(
@@ -32,8 +33,6 @@ export const capable: Rule = (before, { facts, live }) => {
   return refuse(left, 'unsupported_capability', message)
 }
 
-function capabilitiesOf(endpoint: CompiledEndpoint, live: LiveView): readonly Capability[] | undefined {
-  if (endpoint.backend.capabilities !== undefined) return endpoint.backend.capabilities
-  const view = live.endpoint(endpoint.id)
-  return view.capabilities ?? (view.settled ? ASSUMED : undefined)
-}
+/** Undefined = unknown yet. */
+export const capabilitiesIn = (backend: Backend, view: EndpointView): readonly Capability[] | undefined =>
+  backend.capabilities ?? view.capabilities ?? (view.settled ? ASSUMED : undefined)

@@ -1,16 +1,15 @@
-import type { CompiledModel } from '../../routing-table/compiled.ts'
 import type { HeaderMatch, Match } from '../../routing-table/v1.ts'
-import { DEFAULT_WHEN } from '../classes.ts'
 import { clientFits } from '../client-terms.ts'
 import { next, type Rule, refuse } from '../decision.ts'
-import type { Ctx, Facts, RuleInForce } from '../input.ts'
-import { candidateOf, rulingOf } from '../rule-in-force.ts'
+import type { Facts } from '../input.ts'
+import { begin, directTo, rulingOf } from '../rule-in-force.ts'
 
 /** A model is its own only target; of a policy the first rule that matches gives the targets. */
-export const matchingRule: Rule = (ctx, { facts }) => {
+export const matchingRule: Rule = (ctx, input) => {
+  const { facts } = input
   const { claim } = ctx
   if (claim === undefined) return refuse(ctx, 'internal', 'No claim.')
-  if (claim.kind === 'model') return next(direct(ctx, claim.model))
+  if (claim.kind === 'model') return next(begin(ctx, directTo(claim.model), input))
   const { policy } = claim
   const rule = policy.rules.find(({ entry }) => entry.matches.length === 0 || entry.matches.some((match) => matches(match, facts)))
   if (rule === undefined) {
@@ -21,20 +20,7 @@ export const matchingRule: Rule = (ctx, { facts }) => {
       { param: 'model' },
     )
   }
-  return next({ ...ctx, ...rulingOf(policy, rule) })
-}
-
-function direct(ctx: Ctx, model: CompiledModel): Ctx {
-  const fallback = { enabled: false, when: DEFAULT_WHEN, targets: [] }
-  const rule: RuleInForce = {
-    name: 'direct',
-    key: model.entry.ref,
-    strategy: 'WeightedRandom',
-    fallback,
-    sticky: undefined,
-    policy: undefined,
-  }
-  return { ...ctx, rule, candidates: [candidateOf({ model, weight: 1 }, 0)] }
+  return next(begin(ctx, rulingOf(policy, rule), input))
 }
 
 function matches(match: Match, facts: Facts): boolean {

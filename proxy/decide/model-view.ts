@@ -1,0 +1,86 @@
+import type { CompiledEndpoint, CompiledModel } from '../routing-table/compiled.ts'
+import { capabilitySet, EVERY_CAPABILITY } from './capability-set.ts'
+import { admits, CLOSED } from './circuit-view.ts'
+import type { EndpointView } from './input.ts'
+import { isFresh, loadIn, staleAtMs } from './load.ts'
+import { answerMs, NO_PACE, type Pace, USUAL_OUTPUT_TOKENS } from './pace-view.ts'
+import { capabilitiesIn } from './rules/capable.ts'
+
+/**
+ * All endpoints of a model at once, for decisions among many models: rules pass over a model of which nothing has to be asked one by one.
+ * What it says holds for any part of the endpoints too, but for `ahead` and `takers`.
+ */
+export interface ModelView {
+  /** Every endpoint takes requests, as many as its weight says. */
+  readonly calm: boolean
+  /** Something of an upstream's quota is known. */
+  readonly hasQuota: boolean
+  /** Capabilities that every endpoint has. */
+  readonly can: number
+  /** The least window of any endpoint. */
+  readonly windowTokens: number
+  /** Requests ahead of a new one at all endpoints that take requests, and how many these are. */
+  readonly ahead: number
+  readonly takers: number
+  /** How fast its better endpoints answer, by bucket. */
+  pace(bucket: number): Pace
+}
+
+export type Standing = Omit<ModelView, 'ahead' | 'takers' | 'pace'> & {
+  /** It holds until then if nothing happens. */
+  readonly untilMs: number
+}
+
+/** Looked at anew so often even where nothing has been said to have changed. */
+const MAX_AGE_MS = 1000
+
+/** `views`: of the model's endpoints with its last resorts, in their order. */
+export function standingOf(
+  { withLastResorts }: CompiledModel,
+  views: readonly EndpointView[],
+  knowsQuota: (endpoint: CompiledEndpoint) => boolean,
+  nowMs: number,
+): Standing {
+  let [calm, hasQuota, can, windowTokens, untilMs] = [true, false, EVERY_CAPABILITY, Number.POSITIVE_INFINITY, nowMs + MAX_AGE_MS]
+  for (const [at, endpoint] of withLastResorts.entries()) {
+    const view = views[at]
+    if (view === undefined) continue
+    calm &&= view.ready !== false && view.circuit === CLOSED && view.parked === undefined
+    hasQuota ||= knowsQuota(endpoint)
+    can &= surely(endpoint, view)
+    windowTokens = Math.min(windowTokens, endpoint.backend.contextWindowTokens ?? view.contextWindowTokens ?? Number.POSITIVE_INFINITY)
+    if (isFresh(endpoint, view, nowMs)) untilMs = Math.min(untilMs, staleAtMs(endpoint, view))
+  }
+  return { calm, hasQuota, can, windowTokens, untilMs }
+}
+
+function surely({ backend }: CompiledEndpoint, view: EndpointView): number {
+  const can = capabilitiesIn(backend, view)
+  return (can === undefined ? EVERY_CAPABILITY : capabilitySet(can)) & ~capabilitySet(view.lacking)
+}
+
+export const takes = (view: EndpointView, nowMs: number): boolean => view.ready !== false && admits(view, nowMs) !== 'none'
+
+/** `ahead` and `takers`. */
+export function loadsOf(
+  { withLastResorts }: CompiledModel,
+  views: readonly EndpointView[],
+  nowMs: number,
+): Pick<ModelView, 'ahead' | 'takers'> {
+  let [ahead, takers] = [0, 0]
+  for (let at = 0; at < views.length; at++) {
+    const [endpoint, view] = [withLastResorts[at], views[at]]
+    if (endpoint === undefined || view === undefined || endpoint.lastResort || !takes(view, nowMs)) continue
+    ahead += loadIn(endpoint, view, nowMs)
+    takers++
+  }
+  return { ahead, takers }
+}
+
+/** Requests go to the better ones of a model's endpoints: its pace is that of the last one of the best quarter. */
+export function paceOf(views: readonly EndpointView[], bucket: number): Pace {
+  if (views.length === 1) return views[0]?.paces[bucket] ?? NO_PACE
+  const known = views.flatMap(({ ready, paces }) => (ready !== false && (paces[bucket]?.weight ?? 0) > 0 ? [paces[bucket] ?? NO_PACE] : []))
+  known.sort((a, b) => answerMs(a, USUAL_OUTPUT_TOKENS) - answerMs(b, USUAL_OUTPUT_TOKENS))
+  return known[Math.floor((known.length - 1) / 4)] ?? NO_PACE
+}
