@@ -18,7 +18,7 @@ interface Row {
 
 /** A key is a folder two deep, or a file beside such folders. */
 const ROWS: Readonly<Record<string, Row>> = {
-  'proxy/routing-table': { pure: true, imports: [] },
+  'proxy/routing-table': { pure: true, imports: [], packages: ['@marcbachmann/cel-js'] },
   'proxy/errors.ts': { pure: true, imports: [] },
   'proxy/duration.ts': { pure: true, imports: [] },
   'proxy/version.ts': { imports: [] },

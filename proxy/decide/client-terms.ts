@@ -2,8 +2,9 @@ import type { CompiledPolicy } from '../routing-table/compiled.ts'
 import type { ClientMatch, ClientTerms, RequestPriority } from '../routing-table/v1.ts'
 import type { Client } from './input.ts'
 
-/** Names and namespaces given together must both hold. A name without a namespace means one of the client's own. */
-export function clientFits({ names, namespaces }: ClientMatch, client: Client): boolean {
+/** What is given together must all hold. A name without a namespace means one of the client's own. */
+export function clientFits({ names, namespaces, serviceAccounts }: ClientMatch, client: Client): boolean {
+  if (serviceAccounts !== undefined && (client.serviceAccount === undefined || !serviceAccounts.includes(client.serviceAccount))) return false
   if (names?.some((name) => name === client.name || `${client.namespace}/${name}` === client.name) === false) return false
   return namespaces === undefined || namespaces.includes(client.namespace)
 }

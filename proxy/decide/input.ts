@@ -39,18 +39,27 @@ export interface Facts {
   /** Lower-case names, as node:http gives them. */
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
   readonly client: Client
+  /**
+   * The body as the client sent it: read anew each time, as only few rules ask for it. Of a large one only the fields that the proxy itself
+   * reads. Absent = empty.
+   */
+  readonly readBody?: () => Readonly<Record<string, unknown>>
 }
 
 /** Who asks, and the namespace whose rights the request has. */
 export interface Client {
-  /** "namespace/secretName" of the key; undefined = anonymous. */
+  /** "namespace/secretName" of the key, or the ServiceAccount; undefined = anonymous. */
   readonly name: string | undefined
   readonly namespace: string
+  /** "namespace/name", where a ServiceAccount's token was sent and not a key. */
+  readonly serviceAccount?: string
 }
 
 /** What is known of one endpoint right now. */
 export interface EndpointView extends CircuitView {
   readonly inFlight: number
+  /** Prompt tokens of those of them that have had no first token yet. */
+  readonly unreadTokens: number
   /** The probe's word: undefined = not probed, or not yet. */
   readonly ready: boolean | undefined
   readonly notReadyBecause: string | undefined
@@ -134,6 +143,8 @@ export interface Candidate {
   readonly tier: number
   readonly endpoints: readonly CompiledEndpoint[]
   readonly lost: string | undefined
+  /** The rule of another policy that has brought it: how it is chosen. Absent = the rule in force. */
+  readonly via?: RuleInForce
   /** A limit of its own has no room, and nothing may take its place: where the strategy chooses it, the request is refused. */
   readonly short?: Shortage
   /** What the strategy made of it: of the chosen one, and of all others left where the input asks for it. */
@@ -170,6 +181,8 @@ export interface RuleInForce {
   readonly sticky: Sticky | undefined
   /** Undefined = the model was asked for by name. */
   readonly policy: CompiledPolicy | undefined
+  /** Expressions that could not be evaluated for this request, and so did not hold. Absent = none. */
+  readonly failedExpressions?: number
 }
 
 /** What the rules hand on to each other. */

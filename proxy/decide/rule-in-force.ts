@@ -1,12 +1,17 @@
-import type { CompiledModel, CompiledPolicy, CompiledRule, CompiledTarget } from '../routing-table/compiled.ts'
+import type { CompiledModel, CompiledPolicy, CompiledRule, CompiledTable, CompiledTarget } from '../routing-table/compiled.ts'
 import { DEFAULT_WHEN } from './classes.ts'
 import type { Candidate, Ctx, Input, RuleInForce } from './input.ts'
+import type { Matching } from './match/match.ts'
 
 /** What a rule of a policy says, and the models it names: its own targets, then the chain that fallback adds. */
 export interface Ruling {
   readonly rule: RuleInForce
   readonly candidates: readonly Candidate[]
 }
+
+/** Policies in the chain of policies in the chain: as deep as this. Translate refuses cycles; here nothing depends on that. */
+const MAX_DEPTH = 4
+const MAX_CANDIDATES = 64
 
 /** Worked out once a table, not once a request: what is made of a compiled rule never changes. */
 const RULINGS = new WeakMap<CompiledRule, Ruling>()
@@ -24,13 +29,20 @@ export function directTo(model: CompiledModel): Ruling {
   return made
 }
 
-export function rulingOf(policy: CompiledPolicy, rule: CompiledRule): Ruling {
-  const known = RULINGS.get(rule)
-  if (known !== undefined) return known
-  const made = { rule: inForce(policy, rule), candidates: candidatesOf(rule) }
-  RULINGS.set(rule, made)
-  return made
+interface Asking {
+  readonly table: CompiledTable
+  readonly matching: Matching
 }
+
+/** A chain of models is the same for every request; what other policies say depends on the request. */
+export function rulingOf(policy: CompiledPolicy, rule: CompiledRule, asking: Asking): Ruling {
+  const ruling = ownRuling(policy, rule)
+  const { candidates } = leadsToPolicies(rule) ? { candidates: new Chain(asking).follow(ruling, rule) } : ruling
+  const { failedExpressions } = asking.matching
+  return { rule: failedExpressions === 0 ? ruling.rule : { ...ruling.rule, failedExpressions }, candidates }
+}
+
+const leadsToPolicies = ({ entry, chain }: CompiledRule): boolean => entry.fallback.enabled && chain.some((one) => 'policy' in one)
 
 /** What goes on from here: the rule, the models that may serve, and how each of them is. */
 export const begin = (ctx: Ctx, { rule, candidates }: Ruling, { live, nowMs }: Input): Ctx => ({
@@ -39,6 +51,14 @@ export const begin = (ctx: Ctx, { rule, candidates }: Ruling, { live, nowMs }: I
   candidates,
   views: candidates.map(({ model }) => live.model(model, nowMs)),
 })
+
+function ownRuling(policy: CompiledPolicy, rule: CompiledRule): Ruling {
+  const known = RULINGS.get(rule)
+  if (known !== undefined) return known
+  const made = { rule: inForce(policy, rule), candidates: candidatesOf(rule) }
+  RULINGS.set(rule, made)
+  return made
+}
 
 const inForce = (policy: CompiledPolicy, { entry }: CompiledRule): RuleInForce => ({
   name: entry.name,
@@ -49,14 +69,56 @@ const inForce = (policy: CompiledPolicy, { entry }: CompiledRule): RuleInForce =
   policy,
 })
 
+/** Models only. */
 function candidatesOf(rule: CompiledRule): readonly Candidate[] {
   const own = rule.targets.map((target) => candidateOf(target, 0))
   if (!rule.entry.fallback.enabled) return own
-  const chain = rule.fallbackTargets.filter(({ model }) => !rule.targets.some((target) => target.model === model))
+  const chain = rule.chain.filter((one) => 'model' in one).filter(({ model }) => !rule.targets.some((target) => target.model === model))
   return [...own, ...chain.map((target, index) => candidateOf(target, index + 1))]
 }
 
 export function candidateOf({ model, weight }: CompiledTarget, tier: number): Candidate {
   const lost = model.withLastResorts.length === 0 ? 'it has no endpoint' : undefined
   return { model, weight, tier, endpoints: model.withLastResorts, lost }
+}
+
+/** Collects the candidates of a rule and of the policies in its chain, in order, each model once. */
+class Chain {
+  readonly #asking: Asking
+  readonly #found = new Map<CompiledModel, Candidate>()
+  #tier = 0
+
+  constructor(asking: Asking) {
+    this.#asking = asking
+  }
+
+  follow(ruling: Ruling, rule: CompiledRule): readonly Candidate[] {
+    this.#take(rule, ruling.rule, 0)
+    return [...this.#found.values()]
+  }
+
+  /** One tier of a rule's own targets, chosen among by that rule, then what follows them. */
+  #take(rule: CompiledRule, via: RuleInForce, depth: number): void {
+    this.#add(rule.targets, depth === 0 ? undefined : via)
+    if (!rule.entry.fallback.enabled) return
+    for (const target of rule.chain) {
+      if ('model' in target) this.#add([target], undefined)
+      else if (depth < MAX_DEPTH) this.#enter(target.policy, depth + 1)
+    }
+  }
+
+  #enter(ref: string, depth: number): void {
+    const policy = this.#asking.table.policies.get(ref)
+    const rule = policy?.rules.find((one) => this.#asking.matching.holds(one))
+    if (policy !== undefined && rule !== undefined) this.#take(rule, ownRuling(policy, rule).rule, depth)
+  }
+
+  #add(targets: readonly CompiledTarget[], via: RuleInForce | undefined): void {
+    for (const target of targets) {
+      if (this.#found.has(target.model) || this.#found.size >= MAX_CANDIDATES) continue
+      const candidate = candidateOf(target, this.#tier)
+      this.#found.set(target.model, via === undefined ? candidate : { ...candidate, via })
+    }
+    this.#tier++
+  }
 }

@@ -16,7 +16,7 @@ export function costOf({ inputTokens, outputTokens, cachedInputTokens }: Used, p
 /** The highest prices that a request to a policy may meet: what is reserved before it is known who serves it. */
 export function dearest({ rules }: CompiledPolicy): Pricing {
   const prices = rules
-    .flatMap(({ targets, fallbackTargets }) => [...targets, ...fallbackTargets])
+    .flatMap(({ targets, chain }) => [...targets, ...chain.filter((one) => 'model' in one)])
     .flatMap(({ model }) => model.entry.backends.flatMap(({ pricing }) => pricing ?? []))
   const highest = (of: (pricing: Pricing) => number | undefined): number => Math.max(0, ...prices.map((one) => of(one) ?? 0))
   return {

@@ -150,7 +150,7 @@ test('a target that is no model of the table is dropped', () => {
     rule?.targets.map(({ model: target }) => target.entry.ref),
     ['default/a'],
   )
-  assert.deepEqual(rule?.fallbackTargets, [])
+  assert.deepEqual(rule?.chain, [])
 })
 
 test('credentials, keys and aliases are found by what they are asked for', () => {

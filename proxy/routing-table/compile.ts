@@ -1,10 +1,21 @@
+import { compileCel } from './cel/cel.ts'
 import { compileClaims } from './claims.ts'
-import type { Claim, CompiledEndpoint, CompiledModel, CompiledPolicy, CompiledTable, CompiledTarget } from './compiled.ts'
+import type {
+  Claim,
+  CompiledEndpoint,
+  CompiledMatch,
+  CompiledModel,
+  CompiledPolicy,
+  CompiledRule,
+  CompiledTable,
+  CompiledTarget,
+} from './compiled.ts'
 import { EndpointsById } from './endpoints-by-id.ts'
 import {
   type Access,
   type Endpoint,
   type EndpointSet,
+  type Match,
   type Model,
   modelTargets,
   type Policy,
@@ -128,9 +139,20 @@ function compilePolicy(entry: Policy, models: ReadonlyMap<Ref, CompiledModel>): 
       return model === undefined ? [] : [Object.freeze({ model, weight })]
     })
   const rules = entry.rules.map((rule) =>
-    Object.freeze({ entry: rule, targets: resolve(rule.targets), fallbackTargets: resolve(modelTargets(rule.fallback.targets)) }),
+    Object.freeze({
+      entry: rule,
+      matches: rule.matches.map(compileMatch),
+      targets: resolve(rule.targets),
+      chain: rule.fallback.targets.flatMap((target): CompiledRule['chain'] => ('policy' in target ? [target] : resolve([target]))),
+    }),
   )
   return Object.freeze({ entry, ...splitRef(entry.ref), rules: Object.freeze(rules) })
+}
+
+/** An expression that is none was told of where the table was made. */
+function compileMatch(entry: Match): CompiledMatch {
+  const compiled = entry.cel === undefined ? undefined : compileCel(entry.cel)
+  return Object.freeze({ entry, holds: compiled !== undefined && 'program' in compiled ? compiled.program : undefined })
 }
 
 function targetsAny({ rules }: Policy, models: ReadonlySet<Ref>): boolean {

@@ -1,5 +1,6 @@
+import type { CelProgram } from './cel/cel.ts'
 import type { EndpointsById } from './endpoints-by-id.ts'
-import type { Access, Backend, ClientKey, EndpointSet, Model, Policy, PolicyRule, Ref, RoutingTable } from './v1.ts'
+import type { Access, Backend, ClientKey, EndpointSet, Match, Model, Policy, PolicyRule, Ref, RoutingTable } from './v1.ts'
 
 /** An endpoint with all that an attempt needs: looked up once a table, not once a request. */
 export interface CompiledEndpoint {
@@ -31,10 +32,22 @@ export interface CompiledTarget {
   readonly weight: number
 }
 
+/** `holds`: of its CEL expression; undefined where it has none, or one that is none. */
+export interface CompiledMatch {
+  readonly entry: Match
+  readonly holds: CelProgram | undefined
+}
+
+/** Resolved when it is needed, as the other policy changes by itself. */
+export interface CompiledPolicyTarget {
+  readonly policy: Ref
+}
+
 export interface CompiledRule {
   readonly entry: PolicyRule
+  readonly matches: readonly CompiledMatch[]
   readonly targets: readonly CompiledTarget[]
-  readonly fallbackTargets: readonly CompiledTarget[]
+  readonly chain: readonly (CompiledTarget | CompiledPolicyTarget)[]
 }
 
 export interface CompiledPolicy {

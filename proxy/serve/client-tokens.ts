@@ -114,7 +114,7 @@ function clientOf(claims: Readonly<Record<string, unknown>>): Client | undefined
   const account = recordOf(kubernetes?.['serviceaccount'])?.['name']
   if (typeof namespace !== 'string' || typeof account !== 'string') return undefined
   if (claims['sub'] !== `system:serviceaccount:${namespace}:${account}`) return undefined
-  return { name: `${namespace}/${account}`, namespace }
+  return { name: `${namespace}/${account}`, namespace, serviceAccount: `${namespace}/${account}` }
 }
 
 function remember(verified: Known['verified'], digest: string, found: { client: Client; expiresAtMs: number }): void {

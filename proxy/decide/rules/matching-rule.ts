@@ -1,17 +1,16 @@
-import type { HeaderMatch, Match } from '../../routing-table/v1.ts'
-import { clientFits } from '../client-terms.ts'
 import { next, type Rule, refuse } from '../decision.ts'
-import type { Facts } from '../input.ts'
+import { Matching } from '../match/match.ts'
 import { begin, directTo, rulingOf } from '../rule-in-force.ts'
 
-/** A model is its own only target; of a policy the first rule that matches gives the targets. */
+/** A model is its own only target; of a policy the first rule that matches gives the targets, and what the policies in its chain say follows. */
 export const matchingRule: Rule = (ctx, input) => {
-  const { facts } = input
+  const { facts, nowMs, table } = input
   const { claim } = ctx
   if (claim === undefined) return refuse(ctx, 'internal', 'No claim.')
   if (claim.kind === 'model') return next(begin(ctx, directTo(claim.model), input))
   const { policy } = claim
-  const rule = policy.rules.find(({ entry }) => entry.matches.length === 0 || entry.matches.some((match) => matches(match, facts)))
+  const matching = new Matching(facts, nowMs)
+  const rule = policy.rules.find((one) => matching.holds(one))
   if (rule === undefined) {
     return refuse(
       ctx,
@@ -20,23 +19,5 @@ export const matchingRule: Rule = (ctx, input) => {
       { param: 'model' },
     )
   }
-  return next(begin(ctx, rulingOf(policy, rule), input))
-}
-
-function matches(match: Match, facts: Facts): boolean {
-  const { capabilities, promptTokens, headers, paths, clients } = match
-  if (capabilities?.some((capability) => !facts.needs.includes(capability)) === true) return false
-  if (promptTokens?.min !== undefined && facts.promptTokens < promptTokens.min) return false
-  if (promptTokens?.max !== undefined && facts.promptTokens > promptTokens.max) return false
-  if (headers?.some((header) => !headerFits(header, facts)) === true) return false
-  if (paths !== undefined && !paths.includes(facts.path)) return false
-  return clients === undefined || clientFits(clients, facts.client)
-}
-
-function headerFits(match: HeaderMatch, { headers }: Facts): boolean {
-  const sent = headers[match.name]
-  if (sent === undefined) return false
-  const values = typeof sent === 'string' ? [sent] : sent
-  if (match.type === 'Present') return true
-  return values.some((value) => (match.type === 'Exact' ? value === match.value : value.startsWith(match.value)))
+  return next(begin(ctx, rulingOf(policy, rule, { table, matching }), input))
 }

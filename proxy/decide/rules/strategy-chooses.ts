@@ -4,7 +4,7 @@ import { chooseTarget } from '../choose-target.ts'
 import { lineOf, type Rule, refuse } from '../decision.ts'
 import { rolls } from '../dice.ts'
 import { bestHeadroom, spill } from '../headroom.ts'
-import type { Candidate, Ctx, Facts, Input } from '../input.ts'
+import type { Candidate, Ctx, Facts, Input, RuleInForce } from '../input.ts'
 import { holdFor } from './within-quota.ts'
 
 /**
@@ -13,10 +13,12 @@ import { holdFor } from './within-quota.ts'
  */
 export const strategyChooses: Rule = (ctx, input) => {
   const roll = rolls(input.dice)
+  const candidates = tierOf(ctx, input, roll)
+  const by = candidates[0]?.via ?? ctx.rule
   const target = chooseTarget({
-    strategy: ctx.rule.strategy,
-    key: ctx.rule.key,
-    candidates: tierOf(ctx, input, roll),
+    strategy: by.strategy,
+    key: by.key,
+    candidates,
     input,
     roll,
   })
@@ -36,6 +38,7 @@ export const strategyChooses: Rule = (ctx, input) => {
         again: input.past.at(-1)?.endpointId === picked.endpoint.id,
         panic: ctx.panic,
         tier: candidate.tier,
+        via: candidate.via,
         last: picked.endpoint.lastResort,
       },
       target.why,
@@ -65,14 +68,16 @@ interface Circumstances {
   readonly again: boolean
   readonly panic: boolean
   readonly tier: number
+  readonly via: RuleInForce | undefined
   readonly last: boolean
 }
 
-function why({ again, panic, tier, last }: Circumstances, target: string, endpoint: string): string {
+function why({ again, panic, tier, via, last }: Circumstances, target: string, endpoint: string): string {
   const reasons = [
     again ? 'once more' : panic ? 'panic' : '',
     last ? 'last resort' : '',
     tier > 0 ? `fallback ${tier}` : '',
+    via === undefined ? '' : `rule ${via.name} of ${via.policy?.name}`,
     target,
     endpoint,
   ]

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { type CelInput, compileCel } from './cel.ts'
+
+const INPUT: CelInput = {
+  request: {
+    model: 'auto',
+    temperature: 0.2,
+    max_tokens: 200,
+    tools: [{ type: 'function' }],
+    messages: [
+      { role: 'system', content: 'Be brief.' },
+      { role: 'user', content: [{ type: 'text', text: 'Hi' }, { type: 'image_url' }] },
+    ],
+  },
+  client: { name: 'team-a/key', namespace: 'team-a', serviceAccount: '' },
+  headers: { 'x-tier': 'gold' },
+  facts: { route: 'chat', path: '/v1/chat/completions', stream: true, promptTokens: 50n, maxOutputTokens: 200n, capabilities: ['vision'] },
+}
+
+function holds(text: string, input = INPUT): boolean | string {
+  const compiled = compileCel(text)
+  if ('mistake' in compiled) return `${compiled.mistake.line}:${compiled.mistake.column} ${compiled.mistake.message}`
+  try {
+    return compiled.program(input)
+  } catch (error) {
+    return error instanceof Error ? (error.message.split('\n')[0] ?? '') : ''
+  }
+}
+
+const CASES: Readonly<Record<string, boolean | string>> = {
+  'request.tools.size() > 0': true,
+  'size(request.messages) > 2': false,
+  'has(request.seed)': false,
+  'request.max_tokens > 100 && request.temperature < 0.5': true,
+  'request.messages.exists(m, m.role == "system")': true,
+  'request.messages[1].content.exists(p, p.type == "image_url")': true,
+  'request.messages.exists(m, type(m.content) == list && m.content.exists(p, p.type == "image_url"))': true,
+  'headers["x-tier"] == "gold"': true,
+  '"x-tier" in headers': true,
+  'client.namespace == "team-a" && client.serviceAccount == ""': true,
+  'facts.promptTokens < 100 && facts.stream': true,
+  '"vision" in facts.capabilities': true,
+  'request.model.startsWith("au")': true,
+  'request.seed == 1': 'No such key: seed',
+  '1 +': '1:4 Unexpected token: EOF',
+  'request.stream &&\n  nothing': '2:3 Unknown variable: nothing',
+  'facts.tokens > 1': '1:7 No such key: tokens',
+  'facts.promptTokens + 1': '1:1 must be true or false, and is of type int',
+  'request.model.matches("a+")': '1:1 matches() is not available here',
+  'request.model.split("").size() > 1': '1:1 split() is not available here',
+  'request.messages.exists(a, request.messages.exists(b, a == b))':
+    '1:28 a loop inside another may only look through what that one gives it, such as a.content',
+}
+
+for (const [text, expected] of Object.entries(CASES)) test(`CEL: ${text}`, () => assert.equal(holds(text), expected))
+
+test('a request with very long lists is not looked through', () => {
+  const request = { messages: Array.from({ length: 10_001 }, () => ({})) }
+  assert.equal(holds('request.messages.all(m, has(m.role))', { ...INPUT, request }), 'a list of the request has more than 10000 items')
+  assert.equal(holds('size(request.messages) > 10', { ...INPUT, request }), true)
+})
+
+test('any text is a program or a mistake with a place', () => {
+  const word = fc.constantFrom(
+    'request',
+    'facts.stream',
+    '(',
+    ')',
+    '&&',
+    '1',
+    '"a"',
+    '.size()',
+    '[',
+    ']',
+    'in',
+    '.exists(',
+    'm,',
+    '?',
+    ':',
+    'é',
+  )
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        fc.string({ unit: 'binary' }),
+        fc.array(word).map((words) => words.join(' ')),
+      ),
+      (text) => {
+        const compiled = compileCel(text)
+        if ('mistake' in compiled) assert.ok(compiled.mistake.line >= 1 && compiled.mistake.column >= 1 && compiled.mistake.message !== '')
+      },
+    ),
+    { numRuns: 300 },
+  )
+})
