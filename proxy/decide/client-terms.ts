@@ -4,7 +4,8 @@ import type { Client } from './input.ts'
 
 /** What is given together must all hold. A name without a namespace means one of the client's own. */
 export function clientFits({ names, namespaces, serviceAccounts }: ClientMatch, client: Client): boolean {
-  if (serviceAccounts !== undefined && (client.serviceAccount === undefined || !serviceAccounts.includes(client.serviceAccount))) return false
+  if (serviceAccounts !== undefined && (client.serviceAccount === undefined || !serviceAccounts.includes(client.serviceAccount)))
+    return false
   if (names?.some((name) => name === client.name || `${client.namespace}/${name}` === client.name) === false) return false
   return namespaces === undefined || namespaces.includes(client.namespace)
 }

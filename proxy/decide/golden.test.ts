@@ -80,6 +80,7 @@ const FACTS: Facts = {
 
 const VIEW: EndpointView = {
   inFlight: 0,
+  unreadTokens: 0,
   ready: undefined,
   notReadyBecause: undefined,
   waiting: undefined,

@@ -129,7 +129,7 @@ export interface Input {
   readonly turn: boolean
   /** Its client's limits are booked: they are not asked again. */
   readonly admitted?: boolean
-  /** `factors` of every candidate are wanted, not only those of the chosen one. */
+  /** `factors` of the candidates are wanted; the chosen one's are in `why` too. */
   readonly explain?: boolean
   /** Requests that wait for a model. */
   readonly waitingFor: (model: Ref) => number
@@ -147,7 +147,7 @@ export interface Candidate {
   readonly via?: RuleInForce
   /** A limit of its own has no room, and nothing may take its place: where the strategy chooses it, the request is refused. */
   readonly short?: Shortage
-  /** What the strategy made of it: of the chosen one, and of all others left where the input asks for it. */
+  /** What the strategy made of it, where the input asks for it. */
   readonly factors?: Factors
 }
 

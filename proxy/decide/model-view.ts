@@ -2,13 +2,13 @@ import type { CompiledEndpoint, CompiledModel } from '../routing-table/compiled.
 import { capabilitySet, EVERY_CAPABILITY } from './capability-set.ts'
 import { admits, CLOSED } from './circuit-view.ts'
 import type { EndpointView } from './input.ts'
-import { isFresh, loadIn, staleAtMs } from './load.ts'
+import { isFresh, loadIn, staleAtMs, workIn } from './load.ts'
 import { answerMs, NO_PACE, type Pace, USUAL_OUTPUT_TOKENS } from './pace-view.ts'
 import { capabilitiesIn } from './rules/capable.ts'
 
 /**
  * All endpoints of a model at once, for decisions among many models: rules pass over a model of which nothing has to be asked one by one.
- * What it says holds for any part of the endpoints too, but for `ahead` and `takers`.
+ * What it says holds for any part of the endpoints too, but for `ahead`, `work` and `takers`.
  */
 export interface ModelView {
   /** Every endpoint takes requests, as many as its weight says. */
@@ -22,11 +22,14 @@ export interface ModelView {
   /** Requests ahead of a new one at all endpoints that take requests, and how many these are. */
   readonly ahead: number
   readonly takers: number
+  /** The same with unread prompts. */
+  readonly work: number
   /** How fast its better endpoints answer, by bucket. */
   pace(bucket: number): Pace
 }
 
-export type Standing = Omit<ModelView, 'ahead' | 'takers' | 'pace'> & {
+export type Loads = Pick<ModelView, 'ahead' | 'takers' | 'work'>
+export type Standing = Omit<ModelView, keyof Loads | 'pace'> & {
   /** It holds until then if nothing happens. */
   readonly untilMs: number
 }
@@ -61,20 +64,16 @@ function surely({ backend }: CompiledEndpoint, view: EndpointView): number {
 
 export const takes = (view: EndpointView, nowMs: number): boolean => view.ready !== false && admits(view, nowMs) !== 'none'
 
-/** `ahead` and `takers`. */
-export function loadsOf(
-  { withLastResorts }: CompiledModel,
-  views: readonly EndpointView[],
-  nowMs: number,
-): Pick<ModelView, 'ahead' | 'takers'> {
-  let [ahead, takers] = [0, 0]
+export function loadsOf({ withLastResorts }: CompiledModel, views: readonly EndpointView[], nowMs: number): Loads {
+  let [ahead, takers, work] = [0, 0, 0]
   for (let at = 0; at < views.length; at++) {
     const [endpoint, view] = [withLastResorts[at], views[at]]
     if (endpoint === undefined || view === undefined || endpoint.lastResort || !takes(view, nowMs)) continue
     ahead += loadIn(endpoint, view, nowMs)
+    work += workIn(endpoint, view, nowMs)
     takers++
   }
-  return { ahead, takers }
+  return { ahead, takers, work }
 }
 
 /** Requests go to the better ones of a model's endpoints: its pace is that of the last one of the best quarter. */

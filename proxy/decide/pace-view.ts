@@ -54,8 +54,30 @@ export function blendedMs(pace: Pace, ownMs: number, peersMs: number, nowMs: num
   return (weight * ownMs + PEERS_WEIGHT * peersMs) / (weight + PEERS_WEIGHT)
 }
 
-/** Of those that are known; NaN = none is. Changes the order of `values`. */
-export function medianOf(values: number[]): number {
-  const known = values.filter((value) => !Number.isNaN(value)).sort((a, b) => a - b)
-  return known[Math.floor(known.length / 2)] ?? Number.NaN
+/** Of those that are known; NaN = none is. */
+export function medianOf(values: readonly number[]): number {
+  const known: number[] = []
+  for (const value of values) if (!Number.isNaN(value)) known.push(value)
+  return known.length === 0 ? Number.NaN : nth(known, known.length >> 1)
+}
+
+/** The value that would stand at `index` if they were sorted (Hoare's selection); changes their order. */
+function nth(values: number[], index: number): number {
+  let [low, high] = [0, values.length - 1]
+  while (low < high) {
+    const pivot = values[(low + high) >> 1] ?? 0
+    let [left, right] = [low, high]
+    while (left <= right) {
+      while ((values[left] ?? 0) < pivot) left++
+      while ((values[right] ?? 0) > pivot) right--
+      if (left > right) break
+      const swapped = values[left] ?? 0
+      values[left++] = values[right] ?? 0
+      values[right--] = swapped
+    }
+    if (index <= right) high = right
+    else if (index >= left) low = left
+    else break
+  }
+  return values[index] ?? Number.NaN
 }

@@ -17,8 +17,8 @@ const share = (member: Member, members: readonly Member[]): number => {
 }
 
 /** Whose turn it is. Ties go to the earlier member. Undefined only for an empty list. */
-export function smoothNext(members: readonly Member[], owed: Owed | undefined): Member | undefined {
-  let best: Member | undefined
+export function smoothNext<M extends Member>(members: readonly M[], owed: Owed | undefined): M | undefined {
+  let best: M | undefined
   let most = Number.NEGATIVE_INFINITY
   for (const member of members) {
     const part = share(member, members)

@@ -30,7 +30,7 @@ export function reserve({ live, facts, now }: Run, { endpoint, rule: { policy } 
   const nowMs = now()
   const credential = endpoint.backend.auth && live.credentials.pick(endpoint.backend.auth.credentials, nowMs)
   return {
-    guard: live.take(endpoint.id, nowMs),
+    guard: live.take(endpoint.id, nowMs, facts.promptTokens),
     credential,
     booking: live.limits.book({ endpoint, credential, facts }, nowMs),
     admission: admitted ? undefined : live.limits.admit({ policy, facts }, nowMs),

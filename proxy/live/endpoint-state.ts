@@ -38,6 +38,7 @@ export function fresh(model: Ref, settled: boolean, circuit: Circuit = CLOSED): 
     departureMs: undefined,
     promptTokenMs: undefined,
     inFlight: 0,
+    unreadTokens: 0,
     ready: undefined,
     notReadyBecause: undefined,
     waiting: undefined,
@@ -62,6 +63,16 @@ export function fresh(model: Ref, settled: boolean, circuit: Circuit = CLOSED): 
     modelMissing: false,
     lacking: [],
   }
+}
+
+/** It was away, and comes back as a new one: as its peers are, until it has shown more. */
+export function forgetPace(state: Mutable): void {
+  state.book = undefined
+  state.queue = undefined
+  state.paces = NO_PACES
+  state.slots = undefined
+  state.departureMs = undefined
+  state.promptTokenMs = undefined
 }
 
 /** What decisions read most, worked out when circuit or parking change. */

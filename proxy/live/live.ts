@@ -18,7 +18,7 @@ import type { Capability, Ref } from '../routing-table/v1.ts'
 import { isEjected, mayEject, rampingFrom } from './circuit.ts'
 import { bookAnswer, bookFailure, type FailureSeen, startAnew } from './circuit-booking.ts'
 import { CredentialBook } from './credentials.ts'
-import { type EndpointState, fresh, type Mutable, retestedByUs } from './endpoint-state.ts'
+import { type EndpointState, forgetPace, fresh, type Mutable, retestedByUs } from './endpoint-state.ts'
 import { LatencyBook } from './latency.ts'
 import { ModelViews } from './model-views.ts'
 import { type Answered, PaceBook } from './pace.ts'
@@ -126,11 +126,18 @@ export class Live implements LiveView {
     }
   }
 
-  /** Of a request that is sent now. Without a time it is only counted, as nobody will say how it ended. */
-  take(id: string, nowMs?: number): Guard {
+  /** Of a request that is sent now. Without a time it is only counted, as nobody will say how it ended. `promptTokens` are unread till it began. */
+  take(id: string, nowMs?: number, promptTokens = 0): Guard {
     const state = this.#endpoints.get(id)
     if (state === undefined) return NO_GUARD
     state.inFlight++
+    state.unreadTokens += promptTokens
+    let unread = promptTokens
+    const read = (): void => {
+      state.unreadTokens -= unread
+      unread = 0
+      this.#views.moved(state.model)
+    }
     this.#views.moved(state.model)
     const admitted = nowMs === undefined ? 'any' : admits(state, nowMs)
     if (admitted === 'none') this.#tell(id, state, (endpoint) => ({ kind: 'panic', endpoint }))
@@ -139,12 +146,13 @@ export class Live implements LiveView {
       if (!held) return
       held = false
       state.inFlight--
+      read()
       book()
-      this.#views.moved(state.model)
     }
     const guard: Guard = {
       probe: admitted === 'one',
       began: (atMs) => {
+        read()
         if (state.probe === guard) this.#answered(id, state, { guard, startedAtMs: nowMs ?? atMs, nowMs: atMs })
       },
       succeeded: (endMs) => end(() => this.#answered(id, state, { guard, startedAtMs: nowMs ?? endMs, nowMs: endMs })),
@@ -170,6 +178,7 @@ export class Live implements LiveView {
     const before = state.circuit
     const { parked } = state
     bookAnswer(state, startedAtMs, nowMs)
+    if (before.state === 'open' && state.circuit.state !== 'open') forgetPace(state)
     if (state.circuit !== before || state.parked !== parked) this.#views.changed(state.model)
     this.#probed(id, state, guard, 'closed')
     if (state.circuit.state !== 'open' && state.parked === undefined) setProbe(state, undefined)
@@ -263,6 +272,7 @@ export class Live implements LiveView {
     state.modelMissing = report.modelMissing ?? false
     if (recovered) {
       startAnew(state, report.atMs)
+      forgetPace(state)
       setProbe(state, undefined)
       state.lacking = []
     }

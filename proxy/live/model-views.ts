@@ -67,6 +67,7 @@ class Kept implements ModelView {
   windowTokens = 0
   ahead = 0
   takers = 0
+  work = 0
 
   constructor(model: CompiledModel, seen: Seen) {
     this.about = model
@@ -92,9 +93,10 @@ class Kept implements ModelView {
   }
 
   #count(nowMs: number): void {
-    const { ahead, takers } = loadsOf(this.about, this.#views, nowMs)
+    const { ahead, takers, work } = loadsOf(this.about, this.#views, nowMs)
     this.ahead = ahead
     this.takers = takers
+    this.work = work
     this.loadKnown = true
   }
 

@@ -1,6 +1,6 @@
 import type { CompiledEndpoint } from '../../routing-table/compiled.ts'
 import { chooseEndpoint } from '../choose-endpoint.ts'
-import { chooseTarget } from '../choose-target.ts'
+import { chooseTarget, type Target } from '../choose-target.ts'
 import { lineOf, type Rule, refuse } from '../decision.ts'
 import { rolls } from '../dice.ts'
 import { bestHeadroom, spill } from '../headroom.ts'
@@ -13,15 +13,9 @@ import { holdFor } from './within-quota.ts'
  */
 export const strategyChooses: Rule = (ctx, input) => {
   const roll = rolls(input.dice)
-  const candidates = tierOf(ctx, input, roll)
-  const by = candidates[0]?.via ?? ctx.rule
-  const target = chooseTarget({
-    strategy: by.strategy,
-    key: by.key,
-    candidates,
-    input,
-    roll,
-  })
+  const tier = tierOf(ctx, input, roll)
+  const { strategy, key } = tier.candidates[0]?.via ?? ctx.rule
+  const target = chooseTarget({ strategy, key, ...tier, input, roll })
   if (target === undefined) return refuse(ctx, 'no_available_target', `No endpoint of "${input.facts.asked}" can take requests.`)
   if (target.candidate.short !== undefined) return holdFor(ctx, target.candidate.short, [lineOf(target.candidate.model)], input)
   const picked = chooseEndpoint(target.candidate, input, roll)
@@ -45,17 +39,37 @@ export const strategyChooses: Rule = (ctx, input) => {
       picked.why,
     ),
     steps: [...target.steps, ...picked.steps],
-    candidates: ctx.candidates,
+    candidates: withFactors(ctx, target, input),
   }
 }
 
-function tierOf({ candidates, rule: { fallback } }: Ctx, input: Input, roll: () => number): readonly Candidate[] {
-  const left = candidates.filter(({ lost }) => lost === undefined)
+type Tier = Pick<Ctx, 'candidates' | 'views'>
+
+function tierOf(ctx: Ctx, input: Input, roll: () => number): Tier {
+  const { fallback } = ctx.rule
+  if (ctx.candidates.every(({ lost, tier }) => lost === undefined && tier === 0)) return ctx
+  const left = ctx.candidates.filter(({ lost }) => lost === undefined)
   const tiers = [...new Set(left.map(({ tier }) => tier))].sort((a, b) => a - b)
   const inOrder = tiers.map((tier) => left.filter((candidate) => candidate.tier === tier))
   const [lowest = []] = inOrder
-  if (inOrder.length < 2 || !fallback.enabled || !fallback.when.includes('RateLimited')) return lowest
-  return spill(inOrder, (group) => bestHeadroom(group, input), roll) ?? lowest
+  const spills = inOrder.length > 1 && fallback.enabled && fallback.when.includes('RateLimited')
+  return among(ctx, spills ? (spill(inOrder, (group) => bestHeadroom(group, input), roll) ?? lowest) : lowest)
+}
+
+const among = ({ candidates, views }: Ctx, some: readonly Candidate[]): Tier => ({
+  candidates: some,
+  views: views.filter((_, at) => {
+    const candidate = candidates[at]
+    return candidate !== undefined && some.includes(candidate)
+  }),
+})
+
+function withFactors({ candidates }: Ctx, target: Target, { explain }: Input): readonly Candidate[] {
+  if (explain !== true) return candidates
+  return candidates.map((candidate) => {
+    const factors = candidate.lost === undefined ? target.factors(candidate) : undefined
+    return factors === undefined ? candidate : { ...candidate, factors }
+  })
 }
 
 /** A ceiling holds whether the client asked for more or for no number at all. */

@@ -1,15 +1,18 @@
-import { byWeight } from '../dice.ts'
-import { loadOf } from '../load.ts'
-import { type Choice, NO_STEPS, type Question } from './strategy.ts'
+import { aheadOf } from './ahead.ts'
+import { type Choice, drawAt, NO_STEPS, type Question } from './strategy.ts'
 
-/** Least load per endpoint and weight; ties by weight at random. */
-export function leastLoad({ candidates, input, roll }: Question): Choice | undefined {
-  const loads = candidates.map((candidate) => {
-    const load = candidate.endpoints.reduce((sum, endpoint) => sum + loadOf(endpoint, input), 0)
-    return load / Math.max(candidate.weight, 1e-6) / Math.max(candidate.endpoints.length, 1)
+const LEAST_WEIGHT = 1e-6
+
+/** Least requests ahead per endpoint and weight; ties by weight at random. */
+export function leastLoad({ candidates, views, input, roll }: Question): Choice {
+  const loads = candidates.map((candidate, at) => {
+    const view = views[at]
+    return view === undefined ? 0 : aheadOf(candidate, view, input) / Math.max(candidate.weight, LEAST_WEIGHT)
   })
   const least = Math.min(...loads)
-  const tied = candidates.filter((_, index) => loads[index] === least)
-  const candidate = byWeight(tied, ({ weight }) => weight, roll())
-  return candidate === undefined ? undefined : { candidate, why: `least load ${least.toFixed(2)}`, steps: NO_STEPS }
+  const at = drawAt(
+    candidates.map(({ weight }, index) => (loads[index] === least ? Math.max(weight, LEAST_WEIGHT) : 0)),
+    roll(),
+  )
+  return { at, why: `least load ${least.toFixed(2)}`, steps: NO_STEPS }
 }

@@ -1,13 +1,14 @@
-import { byWeight } from '../dice.ts'
-import { type Choice, NO_STEPS, type Question, round } from './strategy.ts'
+import { type Choice, drawAt, NO_STEPS, type Question, round, weightsOf } from './strategy.ts'
 
 /** By weight. */
-export const weightedRandom = (question: Question): Choice | undefined => drawn(question, 'weight')
+export function weightedRandom({ candidates, roll }: Question): Choice {
+  const weights = weightsOf(candidates)
+  const at = drawAt(weights, roll())
+  return { at, why: `weight ${share(weights, at)}`, steps: NO_STEPS }
+}
 
-/** One by weight; `why` says what the weights are those of. */
-export function drawn({ candidates, roll }: Pick<Question, 'candidates' | 'roll'>, why: string): Choice | undefined {
-  const candidate = byWeight(candidates, ({ weight }) => weight, roll())
-  if (candidate === undefined) return undefined
-  const total = round(candidates.reduce((sum, { weight }) => sum + weight, 0))
-  return { candidate, why: `${why} ${candidate.weight}/${total}`, steps: NO_STEPS }
+/** "5/15": of all. */
+export function share(weights: readonly number[], at: number): string {
+  const total = weights.reduce((sum, weight) => sum + weight, 0)
+  return `${round(weights[at] ?? 0)}/${round(total)}`
 }

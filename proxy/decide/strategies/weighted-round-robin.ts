@@ -1,12 +1,13 @@
 import { smoothNext } from '../smooth.ts'
-import { type Choice, type Question, round } from './strategy.ts'
+import type { Choice, Question } from './strategy.ts'
+import { share } from './weighted-random.ts'
 
 /** In turns by weight (see `smooth.ts`). */
 export function weightedRoundRobin({ candidates, key, input }: Question): Choice | undefined {
   const members = candidates.map(({ model, weight }) => ({ id: model.entry.ref, weight }))
   const chosen = smoothNext(members, input.live.cursor(key))
-  const candidate = candidates.find(({ model }) => model.entry.ref === chosen?.id)
-  if (candidate === undefined) return undefined
-  const total = round(members.reduce((sum, { weight }) => sum + weight, 0))
-  return { candidate, why: `round robin ${candidate.weight}/${total}`, steps: [{ key, chosen: candidate.model.entry.ref, members }] }
+  if (chosen === undefined) return undefined
+  const at = members.indexOf(chosen)
+  const weights = members.map(({ weight }) => weight)
+  return { at, why: `round robin ${share(weights, at)}`, steps: [{ key, chosen: chosen.id, members }] }
 }
