@@ -1,6 +1,5 @@
 import type { Entry } from '../../proxy/routing-table/entries.ts'
 import type { ProxyMode } from '../../proxy/routing-table/frames.ts'
-import type { Model } from '../../proxy/routing-table/v1.ts'
 import {
   type Edits,
   EntryCache,
@@ -17,15 +16,15 @@ import {
 import { type GatewayAddress, shapeOf, type Viewer, visibleEntry } from './visible.ts'
 
 /**
- * What sidecars of one namespace see, kept up to date at the cost of the change. Only when a model comes, goes, or is seen in another
- * way, as a policy may point at it and its endpoints follow it, is everything looked at again.
+ * What sidecars of one namespace see, kept up to date at the cost of the change. Only when a model or a policy comes, goes, or is seen in
+ * another way, as policies may point at it and a model's endpoints follow it, is everything looked at again.
  */
 export class Projection {
   readonly #viewer: Viewer
   readonly #cache: EntryCache
   /** Value in the table → what is seen of it; not for policies, which depend on more than themselves. */
   readonly #seen = new WeakMap<object, Entry>()
-  #shapes = new Map<string, string>()
+  #shapes = new Map<EntryId, string>()
   #view: View = NOTHING
 
   constructor(viewer: Viewer, cache: EntryCache, published: Published) {
@@ -44,20 +43,19 @@ export class Projection {
   }
 
   #isReshaped(published: Published, changed: readonly VersionedEntry[]): boolean {
-    return changed.some(({ entry, key }) => {
-      if (entry.kind !== 'model') return false
-      const found = published.entries.get(entryId('model', key))?.entry
-      return this.#shape(found?.kind === 'model' ? found.value : undefined) !== (this.#shapes.get(key) ?? '')
+    return changed.some(({ entry: { kind }, key }) => {
+      if (kind !== 'model' && kind !== 'policy') return false
+      const found = published.entries.get(entryId(kind, key))?.entry
+      return shapeOf(found, this.#viewer) !== (this.#shapes.get(entryId(kind, key)) ?? '')
     })
-  }
-
-  #shape(model: Model | undefined): string {
-    return shapeOf(model, this.#viewer)
   }
 
   #editsOfAll(published: Published): Edits {
     this.#shapes = new Map()
-    for (const { entry, key } of published.entries.values()) if (entry.kind === 'model') this.#shapes.set(key, this.#shape(entry.value))
+    for (const [id, { entry }] of published.entries) {
+      const shape = shapeOf(entry, this.#viewer)
+      if (shape !== '') this.#shapes.set(id, shape)
+    }
     const gone = [...this.#view.entries.values()].filter(({ kind, key }) => !published.entries.has(entryId(kind, key)))
     return this.#edits(published, published.entries.values(), gone)
   }

@@ -35,9 +35,15 @@ function modelOf(entries: Entries, ref: string): Model | undefined {
   return found?.kind === 'model' ? found.value : undefined
 }
 
-/** How each backend of a model is seen, as a word that changes when that does: "" = the model is hidden. */
-export function shapeOf(model: Model | undefined, viewer: Viewer): string {
-  if (model === undefined || !sees(model, viewer)) return ''
+/** How a model or policy is seen by those that point at it, as a word that changes when that does: "" = it is hidden. */
+export function shapeOf(entry: Entry | undefined, viewer: Viewer): string {
+  if (entry?.kind === 'model') return shapeOfModel(entry.value, viewer)
+  return entry?.kind === 'policy' && sees(entry.value, viewer) ? 'seen' : ''
+}
+
+/** With each of its backends. */
+function shapeOfModel(model: Model, viewer: Viewer): string {
+  if (!sees(model, viewer)) return ''
   return `seen ${model.backends.map((backend) => `${backend.name}=${treatment(model, backend, viewer)}`).join()}`
 }
 
@@ -151,7 +157,10 @@ const ID_DIGITS = 16
 /** A rule without targets stays: it matches what it matched, and the requests it takes find nothing, as they would at the gateway. */
 function visiblePolicy(policy: Policy, entries: Entries, viewer: Viewer): Policy | undefined {
   if (!sees(policy, viewer)) return undefined
-  const isSeen = (target: FallbackTarget): boolean => 'policy' in target || shapeOf(modelOf(entries, target.model), viewer) !== ''
+  const isSeen = (target: FallbackTarget): boolean => {
+    const id = 'policy' in target ? entryId('policy', target.policy) : entryId('model', target.model)
+    return shapeOf(entries.get(id)?.entry, viewer) !== ''
+  }
   const access = ownAccess(policy.access, policy.ref, viewer)
   const clients = policy.clients?.map((terms) => visibleTerms(terms, viewer))
   const all = policy.rules.every(({ targets, fallback }) => targets.every(isSeen) && fallback.targets.every(isSeen))
@@ -166,8 +175,8 @@ function visiblePolicy(policy: Policy, entries: Entries, viewer: Viewer): Policy
 
 /** A sidecar's client has a namespace and no name. What cannot be for it keeps its place, and says nothing of those it is for. */
 function visibleTerms(terms: ClientTerms, { namespace }: Viewer): ClientTerms {
-  const { names, namespaces } = terms.match
-  if (names !== undefined || namespaces?.includes(namespace) === false) return FOR_NOBODY
+  const { names, namespaces, serviceAccounts } = terms.match
+  if (names !== undefined || serviceAccounts !== undefined || namespaces?.includes(namespace) === false) return FOR_NOBODY
   return namespaces === undefined || namespaces.length === 1 ? terms : { ...terms, match: { namespaces: [namespace] } }
 }
 

@@ -17,10 +17,12 @@ import type {
   RuleMatch,
   PolicyRule as RuleSpec,
 } from '../resources/crds.generated.ts'
-import { objectKey, type PolicyResource, type Resources } from '../resources/snapshot.ts'
+import { objectKey, type PolicyResource } from '../resources/snapshot.ts'
 import { translateAccess } from './access.ts'
+import { type Chains, namesPolicies } from './chains.ts'
 import type { Changes } from './changes.ts'
 import { translateClientMatch, translateClients } from './client-terms.ts'
+import { judgeMatches } from './judge-matches.ts'
 import { judgePolicy, OWN_RULE } from './judge-policy.ts'
 import { type Names, objectName } from './names.ts'
 import { type Problem, problem } from './problems.ts'
@@ -47,7 +49,7 @@ export interface BuiltPolicy {
 }
 
 export interface PolicyContext {
-  readonly namespaces: Resources['namespaces']
+  readonly chains: Chains
   readonly names: Names
   readonly models: ReadonlyMap<Ref, Model>
   readonly changes: Changes
@@ -73,6 +75,7 @@ export function translatePolicy(resource: PolicyResource, context: PolicyContext
 }
 
 function isTouched({ resource, seen }: BuiltPolicy, { changes, models }: PolicyContext): boolean {
+  if (namesPolicies(resource) && changes.policies.size + changes.namespaces.size > 0) return true
   if (changes.namespaces.size > 0 && resource.spec.access.from === 'Selector') return true
   for (const [ref, model] of seen) if (models.get(ref) !== model) return true
   return false
@@ -82,11 +85,11 @@ function build(
   resource: PolicyResource,
   names: readonly string[],
   models: Seeker['models'],
-  { namespaces }: PolicyContext,
+  { chains }: PolicyContext,
 ): Pick<BuiltPolicy, 'policy' | 'problems'> {
   const object = objectName(resource)
   const { metadata, spec } = resource
-  const seeker = { object, namespace: metadata.namespace, models }
+  const seeker = { object, namespace: metadata.namespace, ref: objectKey(metadata), chains, models }
   const built = ruleSpecs(spec).map(({ rule, at, targetsAt }) => translateRule(rule, spec, { at, targetsAt }, seeker))
   const rules = built.map(({ rule }) => rule)
   const problems = [...judgePolicy(spec, rules, seeker), ...built.flatMap((one) => one.problems)]
@@ -96,7 +99,7 @@ function build(
     generation: metadata.generation,
     ...setFields({ createdAtMs: metadata.createdAtMs }),
     names,
-    access: translateAccess(spec.access, namespaces),
+    access: translateAccess(spec.access, chains.namespaces),
     rules,
     ...setFields({
       clients: spec.clients === undefined ? undefined : translateClients(spec.clients, metadata.namespace),
@@ -145,7 +148,8 @@ function translateRule(
     ...setFields({ sticky: own.sticky ?? policy.sticky }),
   }
   // What is wrong with the policy's own targets and fallback is said once, by the first rule that uses them: see `tellOnce`.
-  return { rule, problems: [...problems, ...fallback.problems, ...judgeRule(rule, targetsAt, seeker.object)] }
+  const judged = [...judgeMatches(own.matches ?? [], `${at}.matches`, seeker.object), ...judgeRule(rule, targetsAt, seeker.object)]
+  return { rule, problems: [...problems, ...fallback.problems, ...judged] }
 }
 
 function judgeRule(rule: PolicyRule, at: string, object: string): readonly Problem[] {

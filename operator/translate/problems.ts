@@ -120,6 +120,23 @@ export const PROBLEMS = {
     condition: 'Accepted',
     says: () => 'All usable targets have weight 0, so none is chosen. Give a target, or the spec.weight of its model, a value above 0.',
   },
+  PolicyNotFound: {
+    condition: 'ResolvedRefs',
+    says: (policy, namespace) =>
+      `There is no RoutingPolicy "${policy}" that namespace "${namespace}" may use. Name an object (metadata.name), not a virtual model; write namespace/name for another namespace, whose spec.access must admit this one.`,
+  },
+  FallbackCycle: {
+    condition: 'Accepted',
+    says: (cycle) => `Fallbacks lead back here: ${cycle}. This one is left out; remove it, or one of the others.`,
+  },
+  TimeZoneUnknown: {
+    condition: 'Accepted',
+    says: (zone) => `"${zone}" is no time zone, so it is never time. Write a name of the IANA database, such as Europe/Berlin or UTC.`,
+  },
+  ExpressionInvalid: {
+    condition: 'Accepted',
+    says: (place, message) => `At ${place}: ${message}. Until it is repaired nothing matches here.`,
+  },
   RuleNameTaken: {
     condition: 'Accepted',
     says: (name) => `"${name}" is the name of the rule that the policy's own targets make. Give this rule another.`,

@@ -1,11 +1,15 @@
-import { type FallbackTarget, type Model, mayUse, type Ref, type Target } from '../../proxy/routing-table/index.ts'
+import { type FallbackTarget, type Model, mayUse, type PolicyTarget, type Ref, type Target } from '../../proxy/routing-table/index.ts'
 import type { FallbackTarget as FallbackSpec, Target as TargetSpec } from '../resources/crds.generated.ts'
+import { type Chains, cycleThrough, mayFollow, refOf } from './chains.ts'
 import { type Problem, problem } from './problems.ts'
 
-/** Whose targets: the policy, its namespace, and the models it may look among. */
+/** Whose targets: the policy, its namespace, and the models and policies it may look among. */
 export interface Seeker {
   readonly object: string
   readonly namespace: string
+  /** Of the policy. */
+  readonly ref: Ref
+  readonly chains: Chains
   readonly models: Pick<ReadonlyMap<Ref, Model>, 'get'>
 }
 
@@ -33,7 +37,9 @@ export function findTargets(specs: readonly TargetSpec[], at: string, seeker: Se
 export function findFallbacks(specs: readonly FallbackSpec[], at: string, seeker: Seeker): FoundFallbacks {
   const seen = new Map<Ref, string>()
   const found = specs.map(({ model = '', policy }, index) =>
-    policy === undefined ? findTarget({ model }, `${at}[${index}].model`, seen, seeker) : { policy: refOf(policy, seeker) },
+    policy === undefined
+      ? findTarget({ model }, `${at}[${index}].model`, seen, seeker)
+      : findPolicy(policy, `${at}[${index}].policy`, seeker),
   )
   return { targets: found.flatMap((one) => ('code' in one ? [] : [one])), problems: found.flatMap((one) => ('code' in one ? [one] : [])) }
 }
@@ -48,11 +54,15 @@ function findTarget({ model: spelled, weight }: TargetSpec, at: string, seen: Ma
   return { model: found.ref, weight: weight ?? found.weight }
 }
 
-const refOf = (spelled: string, { namespace }: Pick<Seeker, 'namespace'>): Ref =>
-  spelled.includes('/') ? spelled : `${namespace}/${spelled}`
+function findPolicy(spelled: string, at: string, { object, namespace, ref: own, chains }: Seeker): PolicyTarget | Problem {
+  const ref = refOf(spelled, namespace)
+  if (!mayFollow(chains, ref, namespace)) return problem('PolicyNotFound', object, at, spelled, namespace)
+  const cycle = cycleThrough(chains, own, ref)
+  return cycle === undefined ? { policy: ref } : problem('FallbackCycle', object, at, cycle.join(' → '))
+}
 
 function findModel(spelled: string, at: string, { object, namespace, models }: Seeker): Model | Problem {
-  const ref = refOf(spelled, { namespace })
+  const ref = refOf(spelled, namespace)
   const home = ref.slice(0, ref.indexOf('/'))
   const model = models.get(ref)
   if (model !== undefined && mayUse(model.access, home, namespace)) return model

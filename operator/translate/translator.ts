@@ -149,7 +149,8 @@ function buildPolicies(
 ) {
   const byRef = new Map<string, Model>()
   for (const [ref, { model }] of models) byRef.set(ref, model)
-  const context = { namespaces: resources.namespaces, names, models: byRef, changes }
+  const chains = { policies: resources.policies, namespaces: resources.namespaces }
+  const context = { chains, names, models: byRef, changes }
   return rebuilt(resources.policies, before.policies, changes.policies, (key, one) =>
     translatePolicy(one, context, before.policies.get(key)),
   )

@@ -47,7 +47,8 @@ interface LimitLines {
 interface Case {
   readonly models: Readonly<Record<string, ModelLines>>
   readonly policies?: Readonly<Record<string, PolicyLines>>
-  readonly facts?: Partial<Facts>
+  /** `body`: the request as it was sent, for expressions. */
+  readonly facts?: Partial<Facts> & { readonly body?: Readonly<Record<string, unknown>> }
   readonly live?: Readonly<Record<string, Partial<EndpointView>>>
   readonly cursors?: Readonly<Record<string, Weights>>
   readonly past?: readonly PastLines[]
@@ -121,7 +122,7 @@ export function readCase(file: string, text: string): Input {
     dice = 0,
   } = read
   assert.deepEqual(unknownFields(read, CASE_FIELDS), [])
-  assert.deepEqual(unknownFields(facts, Object.keys(FACTS)), [])
+  assert.deepEqual(unknownFields(facts, [...Object.keys(FACTS), 'body']), [])
   assert.deepEqual(unknownFields(limits, LIMIT_FIELDS), [])
   for (const view of Object.values(live)) assert.deepEqual(unknownFields(view, Object.keys(VIEW)), [])
   for (const attempt of past) assert.deepEqual(unknownFields(attempt, PAST_FIELDS), [])
@@ -132,7 +133,7 @@ export function readCase(file: string, text: string): Input {
     [],
   )
   return {
-    facts: { ...FACTS, ...facts },
+    facts: factsOf(facts),
     table,
     live: {
       endpoint: viewAt,
@@ -151,6 +152,10 @@ export function readCase(file: string, text: string): Input {
     admitted,
     waitingFor: (model) => waiting[plain(model)] ?? 0,
   }
+}
+
+function factsOf({ body, ...given }: NonNullable<Case['facts']>): Facts {
+  return { ...FACTS, ...given, ...(body !== undefined && { readBody: () => body }) }
 }
 
 const shortage = (lines: ShortLines | undefined): Shortage | undefined =>
@@ -226,8 +231,14 @@ function ruleOf({ targets, fallback, ...given }: RuleLines): object {
     strategy: 'WeightedRandom',
     ...given,
     targets: Object.entries(targets).map(([model, weight]) => ({ model: refOf(model), weight })),
-    fallback: { enabled: fallback !== undefined, when, targets: chain.map((model) => ({ model: refOf(model), weight: 1 })) },
+    fallback: { enabled: fallback !== undefined, when, targets: chain.map(chainItem) },
   }
+}
+
+/** "policy NAME" leads to another policy. */
+function chainItem(item: string): object {
+  const [, policy] = /^policy (.+)$/.exec(item) ?? []
+  return policy === undefined ? { model: refOf(item), weight: 1 } : { policy: refOf(policy) }
 }
 
 export function writeDecision(decision: Decision): string {

@@ -72,6 +72,14 @@ export function readRequest(bytes: Buffer, dialect: Dialect): { body: RequestBod
   return readFields({ bytes, fields: byKey, parsed, characters: decoded?.length ?? bytes.length, dialect, last: fields.at(-1) })
 }
 
+/** For conditions on the body itself. Of a large one, and of a form, only the fields that the proxy itself reads. */
+export function readBodyAgain({ bytes, fields, contentType }: RequestBody): Json {
+  const whole = contentType === undefined && bytes.length <= MAX_PARSED_BYTES ? parse(decoder.decode(bytes)) : undefined
+  if (whole !== undefined) return whole
+  const form = contentType !== undefined
+  return Object.fromEntries([...fields].map(([key, field]) => [key, form ? 'value' in field && field.value : smallValue(bytes, field)]))
+}
+
 function parse(text: string): Json | undefined {
   try {
     const value: unknown = JSON.parse(text)

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { decide } from '../decide/decide.ts'
 import type { Client, Facts, LiveView } from '../decide/input.ts'
 import type { Dialect } from '../dialects/dialect.ts'
-import { readRequest } from '../dialects/request.ts'
+import { readBodyAgain, readRequest } from '../dialects/request.ts'
 import type { ApiError } from '../errors.ts'
 import type { CompiledTable } from '../routing-table/compiled.ts'
 import type { Ref } from '../routing-table/v1.ts'
@@ -35,7 +35,7 @@ export function explain(question: ExplainQuestion): { explanation: Explanation }
   const { model: asked, stream, needs, promptTokens, maxOutputTokens } = read.body
   const facts = { route: dialect.route, path: dialect.path, asked, stream, needs, promptTokens, maxOutputTokens, client }
   const decision = decide({
-    facts: { ...facts, headers },
+    facts: { ...facts, headers, readBody: () => readBodyAgain(read.body) },
     table,
     live,
     nowMs,

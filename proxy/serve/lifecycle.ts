@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Client, Facts } from '../decide/input.ts'
 import type { Dialect } from '../dialects/dialect.ts'
-import type { RequestBody } from '../dialects/request.ts'
+import { type RequestBody, readBodyAgain } from '../dialects/request.ts'
 import { parseDuration } from '../duration.ts'
 import { type ApiError, skinOf, statusIn } from '../errors.ts'
 import { runAttempts } from '../forward/attempts.ts'
@@ -159,6 +159,7 @@ const factsOf = ({ request, dialect }: Life, body: RequestBody, client: Client):
   maxOutputTokens: body.maxOutputTokens,
   headers: request.headers,
   client,
+  readBody: () => readBodyAgain(body),
 })
 
 async function attempt(
