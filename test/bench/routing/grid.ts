@@ -1,0 +1,42 @@
+/** All cells of the scenario, each chooser with the same requests, seed by seed. */
+import { type Outcome, outcomeOf } from './outcome.ts'
+import { ARRIVALS, type Cell, type Chooser, LOADS, PROXIES, SPEEDS, VIRTUAL_TIMELINE } from './scenario.ts'
+import { runVirtual } from './virtual.ts'
+import { totalCapacity } from './workload.ts'
+
+/** Outcomes of one cell by chooser's name, each in the order of the seeds. */
+export interface CellResult {
+  readonly cell: Cell
+  readonly byName: ReadonlyMap<string, readonly Outcome[]>
+}
+
+/** `arrivals` or `proxies` of the cells; absent = all. */
+export const CELLS: readonly Cell[] = LOADS.flatMap((load) =>
+  ARRIVALS.flatMap((arrivals) => PROXIES.map((proxies) => ({ load, arrivals, proxies }))),
+)
+
+export const targets = (strategy: Extract<Chooser, { kind: 'targets' }>['strategy']): Chooser => ({ kind: 'targets', strategy })
+export const endpoints = (strategy: Extract<Chooser, { kind: 'endpoints' }>['strategy']): Chooser => ({ kind: 'endpoints', strategy })
+
+export function virtualGrid(choosers: readonly Chooser[], seeds: number, say: (line: string) => void): readonly CellResult[] {
+  const capacity = totalCapacity()
+  return CELLS.map((cell) => {
+    const startMs = performance.now()
+    const outcome = (chooser: Chooser, seed: number): Outcome =>
+      outcomeOf(runVirtual({ ...cell, chooser, timeline: VIRTUAL_TIMELINE, seed, capacity }), VIRTUAL_TIMELINE, SPEEDS.length)
+    const byName = new Map(
+      choosers.map((chooser) => [chooser.strategy, Array.from({ length: seeds }, (_, seed) => outcome(chooser, seed + 1))]),
+    )
+    say(`${nameOf(cell)}: ${((performance.now() - startMs) / 1000).toFixed(1)} s`)
+    return { cell, byName }
+  })
+}
+
+export const nameOf = ({ load, arrivals, proxies }: Cell): string =>
+  `${(load * 100).toFixed(0)} %, ${arrivals}, ${proxies} ${proxies === 1 ? 'proxy' : 'proxies'}`
+
+export function outcomesOf({ cell, byName }: CellResult, name: string): readonly Outcome[] {
+  const outcomes = byName.get(name)
+  if (outcomes === undefined) throw new Error(`${nameOf(cell)}: no run of ${name}`)
+  return outcomes
+}
