@@ -112,6 +112,13 @@ export const ERRORS = {
     'The body is larger than the limit that the message names.',
   ),
   invalid_api_key: row(401, 'authentication_error', false, 'caller_unauthenticated', 'The key is missing, unknown or expired.'),
+  cost_ceiling_exceeded: row(
+    400,
+    'invalid_request_error',
+    false,
+    'policy_rejected_by_rule',
+    'Every target would cost more than the policy allows; the message has the ceiling and the cheapest.',
+  ),
   model_not_found: row(
     404,
     'invalid_request_error',

@@ -11,6 +11,7 @@ import type { CircuitEvent } from '../live/live.ts'
 import type { RequestRecord } from '../serve/lifecycle.ts'
 import { CounterCells, HistogramCells } from './cells.ts'
 import { CircuitMetrics } from './circuit-metrics.ts'
+import { CostMetrics } from './cost-metrics.ts'
 import { EventLoopLag } from './event-loop.ts'
 import { GenAiMetrics } from './gen-ai.ts'
 import { registerLimitMetrics } from './limit-metrics.ts'
@@ -47,6 +48,7 @@ export class Metrics {
   readonly #table: MetricsOptions['table']
   readonly #lag: EventLoopLag
   readonly #genAi: GenAiMetrics
+  readonly #cost: CostMetrics
   readonly #circuits: CircuitMetrics
   readonly #dropped = new CounterCells({
     registry: this.registry,
@@ -114,9 +116,17 @@ export class Metrics {
     labelNames: ['result'],
   })
 
+  readonly #failedExpressions = new CounterCells({
+    ...this.#shared,
+    name: 'llama_swap_expression_failures_total',
+    help: 'Expressions of rules that could not be evaluated for a request, and so did not hold; told of the rule that held.',
+    labelNames: ['policy_rule'],
+  })
+
   constructor({ accessLinesDropped = () => 0, now = wallClock, push, tls, holds, ...sources }: MetricsOptions) {
     this.#table = sources.table
     this.#genAi = new GenAiMetrics(this.registry, this.#onDropped)
+    this.#cost = new CostMetrics(this.registry, this.#onDropped)
     registerLiveMetrics(this.registry, { ...sources, now }, this.#onDropped)
     registerLimitMetrics(this.registry, { limits: sources.live.limits, table: sources.table, now }, this.#onDropped)
     this.#circuits = new CircuitMetrics(this.registry, { ...sources, now }, this.#onDropped)
@@ -144,11 +154,14 @@ export class Metrics {
     if (heldMs > 0) this.#waits.observe([model, outcomeOf(record)], heldMs / 1000)
     if (ending === undefined) return
     this.#recordEnding(ending, policyRuleOf(record, this.#table))
+    this.#cost.record(record)
     this.#genAi.record(record, (name) => this.#table().claims.has(name))
   }
 
   #recordEnding(ending: Ending, rule: string): void {
     let before: string | undefined
+    const failed = ending.sent?.rule.failedExpressions ?? 0
+    if (failed > 0) this.#failedExpressions.add([rule], failed)
     for (const attempt of ending.attempts) {
       this.#attempts.add([attempt.model, attempt.backend, attemptWord(attempt)])
       this.#decisions.add([rule, attempt.model, before === undefined ? 'send' : before === attempt.model ? 'retry' : 'fallback'])
@@ -180,6 +193,7 @@ export class Metrics {
     ])
       metric.tidy('model', isKnown)
     this.#genAi.tidy(isKnown)
+    this.#cost.tidy(isKnown)
     this.#circuits.tidy(isKnown)
   }
 

@@ -14,6 +14,7 @@ import { matchingRule } from './rules/matching-rule.ts'
 import { notGivenUp } from './rules/not-given-up.ts'
 import { strategyChooses } from './rules/strategy-chooses.ts'
 import { withinContext } from './rules/within-context.ts'
+import { withinCost } from './rules/within-cost.ts'
 import { withinOutput } from './rules/within-output.ts'
 import { withinQuota } from './rules/within-quota.ts'
 
@@ -25,6 +26,7 @@ const RULES: readonly Rule[] = [
   capable, // a missing capability is the client's to mend: say so before windows and health
   withinContext, // never a smaller window than the prompt
   withinOutput, // a ceiling that refuses
+  withinCost, // a ceiling on money, with what this request has cost already
   lastResort, // a Service's own address only where nothing else may be there
   notGivenUp, // endpoints and targets that this request has tried and may not try again
   withinQuota, // limits of ours on client and model; upstreams that have nothing left

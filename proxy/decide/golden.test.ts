@@ -30,8 +30,9 @@ interface RuleLines extends Partial<Omit<PolicyRule, 'targets' | 'fallback'>> {
   readonly fallback?: { readonly when?: readonly string[]; readonly targets?: readonly string[] }
 }
 /** The rules of a policy, or the fields of its only one. */
-type PolicyLines = Partial<Pick<Policy, 'names' | 'access' | 'clients'>> & Partial<RuleLines> & { readonly rules?: readonly RuleLines[] }
-type PastLines = Pick<PastAttempt, 'failure' | 'when' | 'mayRepeat' | 'spent' | 'interrupted'> & { readonly endpoint: string }
+type PolicyLines = Partial<Pick<Policy, 'names' | 'access' | 'clients' | 'costCeiling' | 'unknownPrice'>> &
+  Partial<RuleLines> & { readonly rules?: readonly RuleLines[] }
+type PastLines = Pick<PastAttempt, 'failure' | 'when' | 'mayRepeat' | 'spent' | 'interrupted' | 'costUsd'> & { readonly endpoint: string }
 
 interface ShortLines extends Partial<Omit<Shortage, 'limit'>> {
   readonly limit: Shortage['limit']
@@ -64,7 +65,7 @@ interface Case {
 
 const CASE_FIELDS = ['models', 'policies', 'facts', 'live', 'cursors', 'past', 'turn', 'waiting', 'limits', 'admitted', 'nowMs', 'dice']
 const LIMIT_FIELDS = ['models', 'client', 'quotaPercent']
-const PAST_FIELDS = ['endpoint', 'failure', 'when', 'mayRepeat', 'spent', 'interrupted']
+const PAST_FIELDS = ['endpoint', 'failure', 'when', 'mayRepeat', 'spent', 'interrupted', 'costUsd']
 
 const FACTS: Facts = {
   route: 'chat',
@@ -97,6 +98,7 @@ const VIEW: EndpointView = {
   capabilities: undefined,
   lacking: [],
   contextWindowTokens: undefined,
+  outputPerSecond: undefined,
   settled: true,
   paces: NO_PACES,
   inFlightAtSignals: 0,
@@ -218,9 +220,19 @@ function setOf(name: string, { name: backend, endpoints = 1, lastResort = false 
   return { model: refOf(name), backend: shown, endpoints: made, ...(lastResort && { lastResort: last }) }
 }
 
-function policyOf(name: string, { names = [plain(name)], access = { from: 'Same' }, clients, rules, ...only }: PolicyLines): object {
+function policyOf(
+  name: string,
+  { names = [plain(name)], access = { from: 'Same' }, clients, costCeiling, unknownPrice, rules, ...only }: PolicyLines,
+): object {
   const list = rules ?? [{ targets: {}, ...only }]
-  return { ref: refOf(name), generation: 1, names, access, rules: list.map(ruleOf), ...(clients !== undefined && { clients }) }
+  return {
+    ref: refOf(name),
+    generation: 1,
+    names,
+    access,
+    rules: list.map(ruleOf),
+    ...JSON.parse(JSON.stringify({ clients, costCeiling, unknownPrice })),
+  }
 }
 
 function ruleOf({ targets, fallback, ...given }: RuleLines): object {

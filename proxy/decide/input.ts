@@ -74,6 +74,8 @@ export interface EndpointView extends CircuitView {
   /** Capabilities that a 501 has taken away, whatever is declared. */
   readonly lacking: readonly Capability[]
   readonly contextWindowTokens: number | undefined
+  /** Tokens it writes in a second while it is busy; undefined = not known. */
+  readonly outputPerSecond: number | undefined
   /** Whether the engine has been recognised, or never will be (not probed). Before that its capabilities are unknown, not absent. */
   readonly settled: boolean
   /** How fast it has been answering, by prompt size; they change in place. */
@@ -115,6 +117,8 @@ export interface PastAttempt {
   readonly interrupted?: 'prefix' | 'replay' | undefined
   /** Only its credential failed, and the endpoint has another: no retry, and not counted as one. */
   readonly rotated?: boolean
+  /** What it has cost, as what it gave is paid for. Absent = nothing. */
+  readonly costUsd?: number
 }
 
 export interface Input {

@@ -12,7 +12,7 @@ import { type Failure, isUnsent } from './failure.ts'
 import { finalError, interrupted, refused } from './final-error.ts'
 import { nextStep, repeatsSame, type Step } from './next-step.ts'
 import type { AttemptRecord, Ending, Run, Sent } from './run.ts'
-import { settle, type UsedByAttempt, usedBy } from './settle.ts'
+import { costUsdOf, settle, type UsedByAttempt, usedBy } from './settle.ts'
 import { giveBack, tryOnce } from './try-once.ts'
 
 type HowItEnded = { kind: 'answered' } | { kind: 'gone' } | Pick<Extract<Ending, { kind: 'failed' }>, 'kind' | 'error' | 'refused'>
@@ -35,6 +35,8 @@ export class Chain {
   #going: Continuation | undefined
   #admission: Booking | undefined
   #used: UsedByAttempt | undefined
+  /** Of the last attempt. */
+  #costUsd: number | undefined
   #firstTokenMs: number | undefined
   #malformed = 0
 
@@ -73,8 +75,10 @@ export class Chain {
     this.#deadlineMs = Math.min(this.#deadlineMs, run.startMs + (sent.endpoint.backend.timeouts.totalMs ?? Number.POSITIVE_INFINITY))
     const about = { attempt: this.#attempts.length + 1, remainingMs: this.#deadlineMs - startMs, going: this.#going }
     const { outcome, record, otherCredential } = await tryOnce(run, sent, reserved, about).finally(() => giveBack(reserved, run.now()))
-    this.#attempts.push(record)
-    this.#used = usedBy(outcome, run.facts, sent.endpoint) ?? this.#used
+    const used = usedBy(outcome, run.facts, sent.endpoint, run.live)
+    this.#used = used ?? this.#used
+    this.#costUsd = costUsdOf(used)
+    this.#attempts.push({ ...record, ...this.#cost() })
     if (outcome.firstTokenMs !== undefined) this.#firstTokenMs ??= startMs - run.startMs + outcome.firstTokenMs
     this.#malformed += outcome.malformed
     return this.#judge(sent, outcome, otherCredential)
@@ -116,7 +120,7 @@ export class Chain {
     const [nowMs, past] = [now(), this.#past]
     if (otherCredential && interrupted === undefined && this.#deadlineMs > nowMs && mayRotate(sent, past)) {
       this.#waitMs = 0
-      past.push({ ...attempted(sent), failure: 'RETRY_SAME', when, mayRepeat: true, rotated: true })
+      past.push({ ...attempted(sent), ...this.#cost(), failure: 'RETRY_SAME', when, mayRepeat: true, rotated: true })
       return undefined
     }
     const { retry, ref } = sent.model.entry
@@ -136,8 +140,12 @@ export class Chain {
     const noted = otherCredential ? 'RETRY_SAME' : failure
     const spent = !next.sameModel && !atOnce
     if (next.sameModel && !atOnce && !free) this.#charge(ref, nowMs)
-    past.push({ ...attempted(sent), failure: noted, when, mayRepeat: next.mayRepeat || atOnce, spent, interrupted })
+    past.push({ ...attempted(sent), ...this.#cost(), failure: noted, when, mayRepeat: next.mayRepeat || atOnce, spent, interrupted })
     return undefined
+  }
+
+  #cost(): { costUsd?: number } {
+    return this.#costUsd === undefined ? {} : { costUsd: this.#costUsd }
   }
 
   /** At once, and not when the wait is over: all that wait together must not fit into the same room. */

@@ -28,6 +28,8 @@ export interface AttemptRecord {
   readonly cause: string | undefined
   /** It went on with an answer that the client had a part of. */
   readonly continuation?: Method
+  /** USD; absent = it used nothing, or its price is not known. */
+  readonly costUsd?: number
 }
 
 export interface Run {

@@ -1,4 +1,5 @@
-import type { Facts } from '../decide/input.ts'
+import type { Facts, LiveView } from '../decide/input.ts'
+import { costOf, pricesAt } from '../decide/price.ts'
 import type { Booking, Used } from '../limits/booking.ts'
 import type { CompiledEndpoint } from '../routing-table/compiled.ts'
 import type { AttemptOutcome } from './attempt.ts'
@@ -7,12 +8,23 @@ import type { AttemptOutcome } from './attempt.ts'
 export type UsedByAttempt = (Used & { readonly estimated: boolean }) | 'unknown'
 
 /** What an attempt used that gave the client something; undefined = it gave nothing, and nothing is counted. */
-export function usedBy(outcome: AttemptOutcome, facts: Facts, { backend: { pricing } }: CompiledEndpoint): UsedByAttempt | undefined {
+export function usedBy(
+  outcome: AttemptOutcome,
+  facts: Facts,
+  endpoint: CompiledEndpoint,
+  live: Pick<LiveView, 'endpoint'>,
+): UsedByAttempt | undefined {
+  const pricing = pricesAt(endpoint, live)
   if (outcome.usage !== undefined) return { ...outcome.usage, pricing, estimated: false }
   if (outcome.kind === 'answered') return 'unknown'
   // A stream that broke or was left: as many tokens as it had events, which is a good guess for all engines.
   if (outcome.kind === 'failed' || outcome.firstTokenMs === undefined) return undefined
   return { inputTokens: facts.promptTokens, outputTokens: outcome.events, cachedInputTokens: 0, pricing, estimated: true }
+}
+
+/** USD; undefined = nothing was used, or nobody knows how much, or at what price. */
+export function costUsdOf(used: UsedByAttempt | undefined): number | undefined {
+  return used === undefined || used === 'unknown' || used.pricing === undefined ? undefined : costOf(used, used.pricing)
 }
 
 /** Ends a booking by what was used. */

@@ -97,7 +97,7 @@ export async function tryOnce(
     now: run.now,
   })
   const otherCredential = learn(run, sent, outcome, { guard, credential, startMs, remainingMs })
-  settle(booking, usedBy(outcome, facts, endpoint), run.now())
+  settle(booking, usedBy(outcome, facts, endpoint, live), run.now())
   run.holds.roomAt(model.entry.ref)
   const durationMs = run.now() - startMs
   const method = part?.method

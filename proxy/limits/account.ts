@@ -3,7 +3,7 @@ import type { ClientLimits, Pricing } from '../routing-table/v1.ts'
 import type { Used } from './booking.ts'
 import { type Demand, Outputs } from './demand.ts'
 import { METERED, METERED_LIMITS, Meter, type Need, type Shares, Taken } from './meter.ts'
-import { costOf } from './price.ts'
+import { costOf } from '../decide/price.ts'
 
 export interface Books extends Shares {
   /** What had been used by then, before this process began; taken once. */

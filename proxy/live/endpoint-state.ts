@@ -6,6 +6,7 @@ import type { Engine, Ref } from '../routing-table/v1.ts'
 import { OutcomeWindow } from './circuit-window.ts'
 import type { PaceBook } from './pace.ts'
 import type { QueueBook } from './queue-book.ts'
+import type { Throughput } from './throughput.ts'
 
 export interface EndpointState extends EndpointView {
   readonly engine: Exclude<Engine, 'Auto'> | undefined
@@ -23,6 +24,8 @@ export type Mutable = { -readonly [K in keyof EndpointState]: EndpointState[K] }
   /** From the first answer on. */
   book: PaceBook | undefined
   queue: QueueBook | undefined
+  /** Where its hour has a price. */
+  throughput: Throughput | undefined
   /** What `probing` stands for: the request that took the one place, or our own probe. */
   probe: object | undefined
 }
@@ -54,6 +57,8 @@ export function fresh(model: Ref, settled: boolean, circuit: Circuit = CLOSED): 
     unreached: false,
     capabilities: undefined,
     contextWindowTokens: undefined,
+    outputPerSecond: undefined,
+    throughput: undefined,
     settled,
     engine: undefined,
     responseMs: undefined,

@@ -24,6 +24,7 @@ import { ModelViews } from './model-views.ts'
 import { type Answered, PaceBook } from './pace.ts'
 import { learnQueue } from './queue-book.ts'
 import { RetryBudget } from './retry-budget.ts'
+import { Throughput } from './throughput.ts'
 
 /** Counts one request in flight, and books how it ended. Ends once, by the first of the last three calls; those after it change nothing. */
 export interface Guard {
@@ -95,6 +96,7 @@ export class Live implements LiveView {
     const known = this.#endpoints.get(id)
     const joins = nowMs !== undefined && !lastResort && this.#models.get(model)?.endpoints.some((other) => this.#endpoints.has(other.id))
     const state = known ?? fresh(model, !backend.probed, joins === true ? rampingFrom(CLOSED, nowMs) : CLOSED)
+    if (backend.pricing?.perHour !== undefined) state.throughput ??= new Throughput()
     this.#endpoints.set(id, state)
     this.#setRetest(endpoint, state)
   }
@@ -131,6 +133,7 @@ export class Live implements LiveView {
     const state = this.#endpoints.get(id)
     if (state === undefined) return NO_GUARD
     state.inFlight++
+    if (nowMs !== undefined && state.inFlight === 1) state.throughput?.begins(nowMs)
     state.unreadTokens += promptTokens
     let unread = promptTokens
     const read = (): void => {
@@ -234,6 +237,10 @@ export class Live implements LiveView {
     const state = this.#endpoints.get(id)
     if (state === undefined) return
     this.#pacesOf(state).add(shown, nowMs)
+    if (state.throughput !== undefined) {
+      state.throughput.answered(shown.outputTokens, nowMs)
+      state.outputPerSecond = state.throughput.perSecond
+    }
     learnQueue(state, shown, { staleAfterMs: this.#applied.get(id)?.backend.signals.staleAfterMs, nowMs })
     this.#views.paced(state.model)
   }

@@ -59,9 +59,9 @@ function speedsOf(views: readonly ModelView[], input: Input): readonly number[] 
 }
 
 /** Undefined = no price is known. One whose price is not known is taken to cost what its peers do at the median. */
-function cheapnessOf(candidates: readonly Candidate[], { facts }: Input): readonly number[] | undefined {
+function cheapnessOf(candidates: readonly Candidate[], { facts, live }: Input): readonly number[] | undefined {
   if (!candidates.some(({ endpoints: [first] }) => first?.backend.pricing !== undefined)) return undefined
-  const costs = candidates.map(({ endpoints: [first] }) => (first && estimatedUsd(first, facts)) ?? Number.NaN)
+  const costs = candidates.map(({ endpoints: [first] }) => (first && estimatedUsd(first, facts, live)) ?? Number.NaN)
   const usual = medianOf(costs)
   if (Number.isNaN(usual)) return undefined
   const cheapest = Math.min(...costs.filter((cost) => !Number.isNaN(cost)))

@@ -6,7 +6,7 @@ const SAME = 1 + 1e-9
 
 /** The lowest price of this request by estimate; ties by weight. One whose price is not known comes last. */
 export function lowestCost({ candidates, input, roll }: Question): Choice {
-  const costs = candidates.map(({ endpoints: [first] }) => (first === undefined ? undefined : estimatedUsd(first, input.facts)))
+  const costs = candidates.map(({ endpoints: [first] }) => (first === undefined ? undefined : estimatedUsd(first, input.facts, input.live)))
   const least = costs.reduce<number>((lowest, cost = Number.POSITIVE_INFINITY) => Math.min(lowest, cost), Number.POSITIVE_INFINITY)
   const isLeast = (cost = Number.POSITIVE_INFINITY): boolean => cost === least || cost <= least * SAME
   const weights = candidates.map(({ weight }, at) => (isLeast(costs[at]) ? Math.max(weight, 1e-6) : 0))
