@@ -2,7 +2,9 @@ import type { CompiledEndpoint } from '../routing-table/compiled.ts'
 import type { EndpointStrategy } from '../routing-table/v1.ts'
 import { admits, rampPercent } from './circuit-view.ts'
 import { type EndpointStrategyOf, NO_STEPS, type Picked, type SeenByEndpoints } from './endpoint-strategies/endpoint-strategy.ts'
+import { leastLoad } from './endpoint-strategies/least-load.ts'
 import { powerOfTwo } from './endpoint-strategies/power-of-two.ts'
+import { random } from './endpoint-strategies/random.ts'
 import { roundRobin } from './endpoint-strategies/round-robin.ts'
 import { byPriority, headroomOf, spill } from './headroom.ts'
 import type { Candidate } from './input.ts'
@@ -14,10 +16,10 @@ import type { Candidate } from './input.ts'
 const STRATEGIES: Record<EndpointStrategy, EndpointStrategyOf> = {
   PowerOfTwo: powerOfTwo,
   RoundRobin: roundRobin,
-  LeastLoad: powerOfTwo,
+  LeastLoad: leastLoad,
   PrefixHash: powerOfTwo,
   Session: powerOfTwo,
-  Random: powerOfTwo,
+  Random: random,
 }
 
 /**
@@ -30,7 +32,8 @@ export function chooseEndpoint({ model, endpoints }: Candidate, input: SeenByEnd
   const [first] = eligible
   if (first === undefined) throw new Error(`candidate ${model.entry.ref} has no endpoint`)
   if (eligible.length === 1) return { endpoint: first, why: words(first, input), steps: NO_STEPS }
-  const picked = STRATEGIES[model.entry.loadBalancing]({ key: model.entry.ref, eligible, first, input, roll })
+  const view = input.live.model(model, input.nowMs)
+  const picked = STRATEGIES[model.entry.loadBalancing]({ key: model.entry.ref, eligible, first, view, input, roll })
   const more = words(picked.endpoint, input)
   return more === '' ? picked : { ...picked, why: `${picked.why}; ${more}` }
 }

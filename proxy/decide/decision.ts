@@ -4,6 +4,7 @@ import type { QueueLimits, RequestPriority } from '../routing-table/v1.ts'
 import { requestPriorityOf } from './client-terms.ts'
 import type { Candidate, Ctx, Input, RuleInForce } from './input.ts'
 import type { Shortage } from './limits-view.ts'
+import type { ModelView } from './model-view.ts'
 
 /** A round robin's turn that was used up: its owner adds it to the cursor. */
 export interface CursorStep {
@@ -108,20 +109,34 @@ export const lose = (ctx: Ctx, loses: (candidate: Candidate, index: number) => b
   candidates: ctx.candidates.map((one, index) => (one.lost === undefined && loses(one, index) ? { ...one, lost } : one)),
 })
 
-/** Keeps the endpoints that fit; a candidate left without any has lost, and says why. */
+/**
+ * Keeps the endpoints that fit; a candidate left without any has lost, and says why. `surely`: all endpoints of a model fit, by what is known
+ * of them at once; then none is asked.
+ */
 export function keepEndpoints(
   ctx: Ctx,
   fits: (endpoint: CompiledEndpoint, candidate: Candidate) => boolean,
   reason: (candidate: Candidate) => string,
+  surely: (view: ModelView, candidate: Candidate) => boolean = never,
 ): Ctx {
-  let changed = false
-  const candidates = ctx.candidates.map((candidate) => {
-    if (candidate.lost !== undefined || candidate.endpoints.every((endpoint) => fits(endpoint, candidate))) return candidate
-    changed = true
-    const endpoints = candidate.endpoints.filter((endpoint) => fits(endpoint, candidate))
-    return { ...candidate, endpoints, lost: endpoints.length === 0 ? reason(candidate) : undefined }
-  })
-  return changed ? { ...ctx, candidates } : ctx
+  let candidates: Candidate[] | undefined
+  for (let at = 0; at < ctx.candidates.length; at++) {
+    const [candidate, view] = [ctx.candidates[at], ctx.views[at]]
+    if (candidate === undefined || candidate.lost !== undefined) continue
+    if (view !== undefined && surely(view, candidate)) continue
+    const kept = thoseThat(fits, candidate)
+    if (kept === candidate) continue
+    candidates ??= [...ctx.candidates]
+    candidates[at] = kept.endpoints.length === 0 ? { ...kept, lost: reason(candidate) } : kept
+  }
+  return candidates === undefined ? ctx : { ...ctx, candidates }
+}
+
+const never = (): boolean => false
+
+function thoseThat(fits: (endpoint: CompiledEndpoint, candidate: Candidate) => boolean, candidate: Candidate): Candidate {
+  const endpoints = candidate.endpoints.filter((endpoint) => fits(endpoint, candidate))
+  return endpoints.length === candidate.endpoints.length ? candidate : { ...candidate, endpoints }
 }
 
 export const anyLeft = (ctx: Ctx): boolean => ctx.candidates.some((candidate) => candidate.lost === undefined)

@@ -1,10 +1,10 @@
 import type { CompiledEndpoint, CompiledModel } from '../routing-table/compiled.ts'
-import { capabilitySet, EVERY_CAPABILITY } from './capability-set.ts'
-import { admits, CLOSED } from './circuit-view.ts'
+import type { BackendDialect } from '../routing-table/v1.ts'
+import { capabilitiesIn, capabilitySet, EVERY_CAPABILITY } from './capability-set.ts'
+import { admits } from './circuit-view.ts'
 import type { EndpointView } from './input.ts'
 import { isFresh, loadIn, staleAtMs, workIn } from './load.ts'
 import { answerMs, NO_PACE, type Pace, USUAL_OUTPUT_TOKENS } from './pace-view.ts'
-import { capabilitiesIn } from './rules/capable.ts'
 
 /**
  * All endpoints of a model at once, for decisions among many models: rules pass over a model of which nothing has to be asked one by one.
@@ -19,6 +19,10 @@ export interface ModelView {
   readonly can: number
   /** The least window of any endpoint. */
   readonly windowTokens: number
+  /** The least ceiling that refuses a request for more output. */
+  readonly ceilingTokens: number
+  /** What all of them speak; undefined = not all the same. */
+  readonly speaks: BackendDialect | undefined
   /** Requests ahead of a new one at all endpoints that take requests, and how many these are. */
   readonly ahead: number
   readonly takers: number
@@ -44,18 +48,34 @@ export function standingOf(
   knowsQuota: (endpoint: CompiledEndpoint) => boolean,
   nowMs: number,
 ): Standing {
-  let [calm, hasQuota, can, windowTokens, untilMs] = [true, false, EVERY_CAPABILITY, Number.POSITIVE_INFINITY, nowMs + MAX_AGE_MS]
+  let [calm, hasQuota, can, untilMs] = [true, false, EVERY_CAPABILITY, nowMs + MAX_AGE_MS]
+  let [windowTokens, ceilingTokens] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
   for (const [at, endpoint] of withLastResorts.entries()) {
     const view = views[at]
     if (view === undefined) continue
-    calm &&= view.ready !== false && view.circuit === CLOSED && view.parked === undefined
+    calm &&= view.ready !== false && isUntroubled(view)
     hasQuota ||= knowsQuota(endpoint)
     can &= surely(endpoint, view)
     windowTokens = Math.min(windowTokens, endpoint.backend.contextWindowTokens ?? view.contextWindowTokens ?? Number.POSITIVE_INFINITY)
+    ceilingTokens = Math.min(ceilingTokens, ceilingOf(endpoint))
     if (isFresh(endpoint, view, nowMs)) untilMs = Math.min(untilMs, staleAtMs(endpoint, view))
   }
-  return { calm, hasQuota, can, windowTokens, untilMs }
+  return { calm, hasQuota, can, windowTokens, ceilingTokens, speaks: spokenBy(withLastResorts), untilMs }
 }
+
+const isUntroubled = ({ circuit, parked, probing, coolUntilMs }: EndpointView): boolean =>
+  circuit.state === 'closed' && parked === undefined && !probing && coolUntilMs === 0
+
+function ceilingOf({ backend: { maxOutput } }: CompiledEndpoint): number {
+  return maxOutput?.onExceed === 'Refuse' ? maxOutput.tokens : Number.POSITIVE_INFINITY
+}
+
+function spokenBy([first, ...others]: readonly CompiledEndpoint[]): BackendDialect | undefined {
+  const spoken = first && dialectOf(first)
+  return others.every((other) => dialectOf(other) === spoken) ? spoken : undefined
+}
+
+export const dialectOf = ({ backend }: CompiledEndpoint): BackendDialect => backend.dialect ?? 'OpenAI'
 
 function surely({ backend }: CompiledEndpoint, view: EndpointView): number {
   const can = capabilitiesIn(backend, view)

@@ -2,7 +2,7 @@ import type { EndpointView } from '../decide/input.ts'
 import { loadsOf, type ModelView, paceOf, standingOf } from '../decide/model-view.ts'
 import { BUCKETS, type Pace } from '../decide/pace-view.ts'
 import type { CompiledEndpoint, CompiledModel } from '../routing-table/compiled.ts'
-import type { Ref } from '../routing-table/v1.ts'
+import type { BackendDialect, Ref } from '../routing-table/v1.ts'
 
 export interface Seen {
   readonly endpoint: (id: string) => EndpointView
@@ -65,6 +65,8 @@ class Kept implements ModelView {
   hasQuota = true
   can = 0
   windowTokens = 0
+  ceilingTokens = 0
+  speaks: BackendDialect | undefined
   ahead = 0
   takers = 0
   work = 0
@@ -82,12 +84,14 @@ class Kept implements ModelView {
   }
 
   #lookAnew(nowMs: number): void {
-    const { calm, hasQuota, can, windowTokens, untilMs } = standingOf(this.about, this.#views, this.#seen.knowsQuota, nowMs)
-    this.calm = calm
-    this.hasQuota = hasQuota
-    this.can = can
-    this.windowTokens = windowTokens
-    this.untilMs = untilMs
+    const standing = standingOf(this.about, this.#views, this.#seen.knowsQuota, nowMs)
+    this.calm = standing.calm
+    this.hasQuota = standing.hasQuota
+    this.can = standing.can
+    this.windowTokens = standing.windowTokens
+    this.ceilingTokens = standing.ceilingTokens
+    this.speaks = standing.speaks
+    this.untilMs = standing.untilMs
     this.forgetPaces()
     this.#count(nowMs)
   }

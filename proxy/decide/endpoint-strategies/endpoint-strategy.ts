@@ -1,6 +1,7 @@
 import type { CompiledEndpoint } from '../../routing-table/compiled.ts'
 import type { CursorStep } from '../decision.ts'
 import type { Facts, Input } from '../input.ts'
+import type { ModelView } from '../model-view.ts'
 
 /** What an endpoint strategy sees. Without `facts` nothing is known of the request: it passes through. */
 export type SeenByEndpoints = Pick<Input, 'live' | 'nowMs'> & { readonly facts?: Facts | undefined }
@@ -14,6 +15,8 @@ export interface Question {
   readonly key: string
   readonly eligible: readonly CompiledEndpoint[]
   readonly first: CompiledEndpoint
+  /** Of the whole model. */
+  readonly view: ModelView
   readonly input: SeenByEndpoints
   readonly roll: () => number
 }

@@ -1,17 +1,15 @@
 import type { CompiledEndpoint } from '../../routing-table/compiled.ts'
-import type { Backend, Capability } from '../../routing-table/v1.ts'
+import type { Capability } from '../../routing-table/v1.ts'
+import { capabilitiesIn, capabilitySet } from '../capability-set.ts'
 import { anyLeft, keepEndpoints, next, type Rule, refuse } from '../decision.ts'
-import type { EndpointView } from '../input.ts'
 import { visibleModels } from '../visible.ts'
 import { openRoute } from './open-route.ts'
-
-/** What an engine is taken to do when neither the resource nor the engine itself says. */
-const ASSUMED: readonly Capability[] = ['chat', 'completions', 'tools']
 
 /** The endpoint has the route, and can do all that the request needs. Unknown (not yet recognised) is not absent. */
 export const capable: Rule = (before, { facts, live }) => {
   const ctx = openRoute(before, facts)
   if ('kind' in ctx) return ctx
+  const needs = capabilitySet(facts.needs)
   const missing = (endpoint: CompiledEndpoint): Capability | undefined => {
     const view = live.endpoint(endpoint.id)
     const can = capabilitiesIn(endpoint.backend, view)
@@ -22,6 +20,7 @@ export const capable: Rule = (before, { facts, live }) => {
     ctx,
     (endpoint) => missing(endpoint) === undefined,
     ({ endpoints }) => `it does not declare ${endpoints[0] === undefined ? 'it' : missing(endpoints[0])}`,
+    ({ can }) => (needs & ~can) === 0,
   )
   if (anyLeft(left) || !anyLeft(ctx)) return next(left)
   const lacking = facts.needs.filter((need) =>
@@ -32,7 +31,3 @@ export const capable: Rule = (before, { facts, live }) => {
   const message = `The request needs ${lacking.join(', ')}, which no target of "${facts.asked}" has${which}. If the engine can, list it in spec.capabilities.`
   return refuse(left, 'unsupported_capability', message)
 }
-
-/** Undefined = unknown yet. */
-export const capabilitiesIn = (backend: Backend, view: EndpointView): readonly Capability[] | undefined =>
-  backend.capabilities ?? view.capabilities ?? (view.settled ? ASSUMED : undefined)

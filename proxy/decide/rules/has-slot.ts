@@ -11,6 +11,7 @@ export const hasSlot: Rule = (ctx, input) => {
     ctx,
     ({ id }, { model: { entry } }) => live.endpoint(id).inFlight < (entry.limits?.maxConcurrentPerEndpoint ?? Number.POSITIVE_INFINITY),
     () => 'its endpoints have as many requests as they may',
+    (_, { model: { entry } }) => entry.limits?.maxConcurrentPerEndpoint === undefined,
   )
   const orderly = input.turn || input.past.length > 0 ? free : behindOthers(free, input)
   if (orderly === ctx) return next(ctx)

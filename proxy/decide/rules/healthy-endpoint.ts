@@ -15,12 +15,14 @@ export const healthyEndpoint: Rule = (ctx, input) => {
     ctx,
     ({ id }) => live.endpoint(id).ready !== false,
     ({ endpoints }) => `not ready: ${(endpoints[0] && live.endpoint(endpoints[0].id).notReadyBecause) ?? 'its endpoints are down'}`,
+    ({ calm }) => calm,
   )
   if (!anyLeft(ready)) return refuse(ready, 'no_available_target', nothingLeft(ready, facts), { retryAfterMs: 5000 })
   const admitted = keepEndpoints(
     ready,
     ({ id }) => admits(live.endpoint(id), nowMs) !== 'none',
     ({ endpoints }) => (endpoints[0] === undefined ? 'it failed' : outBecause(live.endpoint(endpoints[0].id), nowMs)),
+    ({ calm }) => calm,
   )
   return next(anyLeft(admitted) ? admitted : soonest(ready, input))
 }

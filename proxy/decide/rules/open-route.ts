@@ -2,6 +2,7 @@ import type { CompiledEndpoint } from '../../routing-table/compiled.ts'
 import type { BackendDialect, ExtraRoute } from '../../routing-table/v1.ts'
 import { anyLeft, keepEndpoints, type Refusal, refuse } from '../decision.ts'
 import type { Ctx, Facts } from '../input.ts'
+import { dialectOf } from '../model-view.ts'
 
 /** Routes that Anthropic's API has; all others but `other` are OpenAI's. Nothing is translated between the two. */
 const ANTHROPIC: readonly string[] = ['messages', 'count_tokens']
@@ -21,8 +22,9 @@ export function openRoute(ctx: Ctx, facts: Facts): Ctx | Refusal {
         )
       : keepEndpoints(
           ctx,
-          ({ backend }) => (backend.dialect ?? 'OpenAI') === spoken,
+          (endpoint) => dialectOf(endpoint) === spoken,
           () => `it does not speak ${spoken}`,
+          ({ speaks }) => speaks === spoken,
         )
   if (anyLeft(left) || !anyLeft(ctx)) return left
   return spoken === undefined

@@ -14,6 +14,7 @@ export const withinContext: Rule = (ctx, { facts, live }) => {
     ctx,
     (endpoint) => windowOf(endpoint, live) >= facts.promptTokens,
     () => `its context window is smaller than about ${facts.promptTokens} tokens`,
+    ({ windowTokens }) => windowTokens >= facts.promptTokens,
   )
   if (anyLeft(left) || !anyLeft(ctx)) return next(left)
   const largest = largestWindow(ctx, live)

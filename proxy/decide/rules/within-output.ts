@@ -13,6 +13,7 @@ export const withinOutput: Rule = (ctx, { facts }) => {
       return false
     },
     () => 'it refuses that many output tokens',
+    ({ ceilingTokens }) => maxOutputTokens <= ceilingTokens,
   )
   if (anyLeft(left) || !anyLeft(ctx)) return next(left)
   return refuse(

@@ -33,10 +33,10 @@ export const withinQuota: Rule = (ctx, input) => {
 
 function withinModelLimits(ctx: Ctx, input: Input): Verdict {
   const { live, facts, nowMs } = input
-  const shortages = ctx.candidates.map(({ lost, model }) =>
-    lost === undefined ? live.limits.modelShortage(model.entry.ref, facts, nowMs) : undefined,
-  )
-  if (shortages.every((one) => one === undefined)) return next(ctx)
+  const shortageOf = ({ lost, model }: Candidate): Shortage | undefined =>
+    lost === undefined ? live.limits.modelShortage(model.entry.ref, facts, nowMs) : undefined
+  if (!ctx.candidates.some((candidate) => shortageOf(candidate) !== undefined)) return next(ctx)
+  const shortages = ctx.candidates.map(shortageOf)
   const shifts = ctx.rule.fallback.enabled
   const left = shifts ? without(ctx, (_, index) => shortages[index] !== undefined, 'its limit has no room') : ctx
   if (shifts && anyLeft(left)) return next(left)
@@ -58,6 +58,7 @@ function without(ctx: Ctx, loses: (candidate: Candidate, index: number) => boole
 }
 
 function besideParked(ctx: Ctx, { live, nowMs }: Input): Ctx {
+  if (!ctx.views.some(({ hasQuota }) => hasQuota)) return ctx
   const isParked = ({ endpoints }: Candidate): boolean => endpoints.every((endpoint) => live.limits.headroom(endpoint, nowMs) <= 0)
   const some = keepEndpoints(
     ctx,
