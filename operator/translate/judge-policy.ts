@@ -33,27 +33,24 @@ function judgeInterrupts(spec: RoutingPolicySpec, rules: readonly PolicyRule[], 
 /** Capabilities that nobody declared are found out later. */
 const mayContinue = ({ capabilities }: Backend): boolean => capabilities === undefined || capabilities.includes('prefixContinuation')
 
-function judgeCosts({ clients = [] }: RoutingPolicySpec, rules: readonly PolicyRule[], seeker: Seeker): readonly Problem[] {
-  if (clients.every(({ limits }) => limits?.costPerDay === undefined)) return []
+/** A limit on money, or a choice by it, that cannot hold for a model as nobody knows what it costs. */
+function judgeCosts(spec: RoutingPolicySpec, rules: readonly PolicyRule[], seeker: Seeker): readonly Problem[] {
+  const limited = (spec.clients ?? []).flatMap(({ limits }, index) =>
+    limits?.costPerDay === undefined ? [] : [{ code: 'CostUnknown' as const, at: `spec.clients[${index}].limits.costPerDay` }],
+  )
+  const capped = spec.costCeiling === undefined ? [] : [{ code: CEILING[spec.unknownPrice], at: 'spec.costCeiling' }]
+  const found = [...limited, ...capped]
+  if (found.length === 0) return []
   const [first, ...more] = modelsOf(rules, seeker).filter(({ backends }) => !backends.every(isPriced))
   if (first === undefined) return []
-  return clients.flatMap(({ limits }, index) =>
-    limits?.costPerDay === undefined
-      ? []
-      : [
-          problem(
-            'CostUnknown',
-            seeker.object,
-            `spec.clients[${index}].limits.costPerDay`,
-            first.ref,
-            more.length === 0 ? '' : `${more.length}`,
-          ),
-        ],
-  )
+  return found.map(({ code, at }) => problem(code, seeker.object, at, first.ref, more.length === 0 ? '' : `${more.length}`))
 }
 
+const CEILING = { Allow: 'CeilingUnknown', Exclude: 'PriceUnknown' } as const
+
+/** What an hour costs becomes a price of tokens once something has been served. */
 const isPriced = ({ pricing }: Backend): boolean =>
-  pricing?.inputPerMillionTokens !== undefined && pricing.outputPerMillionTokens !== undefined
+  pricing?.perHour !== undefined || (pricing?.inputPerMillionTokens !== undefined && pricing.outputPerMillionTokens !== undefined)
 
 /** Each once, in the order of the rules. */
 function modelsOf(rules: readonly PolicyRule[], { models }: Seeker): readonly Model[] {

@@ -1,6 +1,7 @@
 import type { Backend, MaxOutput, Pricing } from '../../proxy/routing-table/index.ts'
 import type { Backend as BackendSpec, Health as HealthSpec, LlamaModelSpec, Pricing as PricingSpec } from '../resources/crds.generated.ts'
 import { type ModelResource, SIMULATED_LABEL } from '../resources/snapshot.ts'
+import { cataloguePricing } from './catalogue.ts'
 import { durationsMs } from './duration.ts'
 import { modelName } from './names.ts'
 import { decimals } from './quantity.ts'
@@ -13,19 +14,20 @@ const COMMERCIAL: readonly string[] = ['OpenAI', 'Anthropic']
 export function mergeBackend(own: BackendSpec, model: ModelResource): Omit<Backend, 'auth' | 'headers'> {
   const { metadata, spec } = model
   const signals = { ...spec.signals, ...own.signals }
+  const upstreamModel = own.upstreamModel ?? spec.upstreamModel ?? modelName(model)
   const { connect, firstToken, streamIdle, total } = { ...spec.timeouts, ...own.timeouts }
   return {
     name: own.name,
     weight: own.weight,
     priority: own.priority,
     engine: own.engine,
-    upstreamModel: own.upstreamModel ?? spec.upstreamModel ?? modelName(model),
+    upstreamModel,
     ...setFields({
       dialect: dialectOf(own),
       capabilities: own.capabilities ?? spec.capabilities,
       contextWindowTokens: own.contextWindow ?? spec.contextWindow,
       maxOutput: mergeMaxOutput(spec.maxOutput, own.maxOutput),
-      pricing: mergePricing(spec.pricing, own.pricing),
+      pricing: mergePricing(spec.pricing, own.pricing) ?? cataloguePricing(own, upstreamModel),
       quota: quotaOf(own),
     }),
     health: translateHealth({ ...spec.health, ...own.health, outlier: { ...spec.health?.outlier, ...own.health?.outlier } }),

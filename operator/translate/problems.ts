@@ -151,6 +151,16 @@ export const PROBLEMS = {
     says: (model, more) =>
       `What "${model}"${more === '' ? '' : ` (and ${more} more)`} costs is unknown and does not count towards costPerDay. Give its backends prices for input and output, "0" if they are free.`,
   },
+  CeilingUnknown: {
+    condition: 'Accepted',
+    says: (model, more) =>
+      `What "${model}"${more === '' ? '' : ` (and ${more} more)`} costs is unknown, so costCeiling does not hold for it. Give its backends prices for input and output, or leave such models out by unknownPrice: Exclude.`,
+  },
+  PriceUnknown: {
+    condition: 'Accepted',
+    says: (model, more) =>
+      `What "${model}"${more === '' ? '' : ` (and ${more} more)`} costs is unknown, so unknownPrice: Exclude leaves it out. Give its backends prices for input and output, "0" if they are free.`,
+  },
   NoTarget: {
     condition: 'ResolvedRefs',
     says: (rule) => `No target of rule "${rule}" is usable, so what it matches is refused. Repair one: each has its own message.`,
