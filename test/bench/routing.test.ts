@@ -102,7 +102,7 @@ test('events happen in order of time, equal ones in order of adding', () => {
 
 test('arrivals are the same for the same seed, and come at their rate', () => {
   assert.deepEqual(requestsOf('bursty', 5, 20, 7), requestsOf('bursty', 5, 20, 7))
-  for (const arrivals of ['Poisson', 'bursty'] as const) {
+  for (const arrivals of ['Poisson', 'bursty', 'burstier', 'surges'] as const) {
     const count = [1, 2, 3, 4, 5, 6, 7, 8].reduce((sum, seed) => sum + requestsOf(arrivals, 10, 400, seed).length, 0)
     assert.ok(Math.abs(count / 32_000 - 1) < 0.1, `${arrivals}: ${count}`)
   }

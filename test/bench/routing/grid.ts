@@ -1,6 +1,6 @@
 /** All cells of the scenario, each chooser with the same requests, seed by seed. */
 import { type Outcome, outcomeOf } from './outcome.ts'
-import { ARRIVALS, type Cell, type Chooser, LOADS, PROXIES, SPEEDS, VIRTUAL_TIMELINE } from './scenario.ts'
+import { ARRIVALS, type Arrivals, type Cell, type Chooser, HEAVIER_ARRIVALS, LOADS, PROXIES, SPEEDS, VIRTUAL_TIMELINE } from './scenario.ts'
 import { runVirtual } from './virtual.ts'
 import { totalCapacity } from './workload.ts'
 
@@ -10,17 +10,26 @@ export interface CellResult {
   readonly byName: ReadonlyMap<string, readonly Outcome[]>
 }
 
-/** `arrivals` or `proxies` of the cells; absent = all. */
-export const CELLS: readonly Cell[] = LOADS.flatMap((load) =>
-  ARRIVALS.flatMap((arrivals) => PROXIES.map((proxies) => ({ load, arrivals, proxies }))),
-)
+const cellsOf = (kinds: readonly Arrivals[]): readonly Cell[] =>
+  LOADS.flatMap((load) => kinds.flatMap((arrivals) => PROXIES.map((proxies) => ({ load, arrivals, proxies }))))
 
+export const CELLS = cellsOf(ARRIVALS)
 export const targets = (strategy: Extract<Chooser, { kind: 'targets' }>['strategy']): Chooser => ({ kind: 'targets', strategy })
 export const endpoints = (strategy: Extract<Chooser, { kind: 'endpoints' }>['strategy']): Chooser => ({ kind: 'endpoints', strategy })
 
-export function virtualGrid(choosers: readonly Chooser[], seeds: number, say: (line: string) => void): readonly CellResult[] {
+export const IDEAL: Chooser = { kind: 'ideal', strategy: 'one queue' }
+
+/** Shown, without gates. */
+export const HEAVIER_CELLS = cellsOf(HEAVIER_ARRIVALS)
+
+export function virtualGrid(
+  cells: readonly Cell[],
+  choosers: readonly Chooser[],
+  seeds: number,
+  say: (line: string) => void,
+): readonly CellResult[] {
   const capacity = totalCapacity()
-  return CELLS.map((cell) => {
+  return cells.map((cell) => {
     const startMs = performance.now()
     const outcome = (chooser: Chooser, seed: number): Outcome =>
       outcomeOf(runVirtual({ ...cell, chooser, timeline: VIRTUAL_TIMELINE, seed, capacity }), VIRTUAL_TIMELINE, SPEEDS.length)

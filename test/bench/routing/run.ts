@@ -4,12 +4,12 @@
  */
 import { parseArgs } from 'node:util'
 import { type Gate, virtualGates } from './gates.ts'
-import { endpoints, targets, virtualGrid } from './grid.ts'
+import { CELLS, endpoints, HEAVIER_CELLS, IDEAL, targets, virtualGrid } from './grid.ts'
 import { firstTokenTable, gateTable, goodputTable, phaseTable, spreadTable } from './report.ts'
 import { ENDPOINT_CHOICES, TARGET_STRATEGIES } from './scenario.ts'
 
 const QUICK_SEEDS = 3
-const SEEDS = 20
+const SEEDS = 40
 
 const say = (line: string): void => console.error(`bench: ${line}`)
 
@@ -22,10 +22,14 @@ const { values } = parseArgs({
 })
 
 function virtual(seeds: number, quick: boolean): { text: string; gates: readonly Gate[] } {
-  const results = virtualGrid((quick ? TARGET_STRATEGIES.slice(0, 3) : TARGET_STRATEGIES).map(targets), seeds, say)
+  const choosers = [...(quick ? TARGET_STRATEGIES.slice(0, 3) : TARGET_STRATEGIES).map(targets), IDEAL]
+  const results = virtualGrid(CELLS, choosers, seeds, say)
   const gates = virtualGates(results)
   const parts = [goodputTable(results), phaseTable(results), firstTokenTable(results), spreadTable(results), gateTable(gates)]
-  if (!quick) parts.push(goodputTable(virtualGrid(ENDPOINT_CHOICES.map(endpoints), seeds, say)))
+  if (!quick) {
+    parts.push(goodputTable(virtualGrid(HEAVIER_CELLS, choosers, seeds, say)))
+    parts.push(goodputTable(virtualGrid(CELLS, ENDPOINT_CHOICES.map(endpoints), seeds, say)))
+  }
   return { text: parts.join('\n\n'), gates }
 }
 

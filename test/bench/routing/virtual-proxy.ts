@@ -8,13 +8,15 @@ import { Live } from '../../../proxy/live/live.ts'
 import { compileTable } from '../../../proxy/routing-table/compile.ts'
 import type { CompiledTable } from '../../../proxy/routing-table/compiled.ts'
 import { makeTable } from '../../support/table.ts'
-import type { Chooser } from './scenario.ts'
+import type { Chooser, Ideal } from './scenario.ts'
 import type { Dice } from './workload.ts'
 
 const NAME = 'auto'
 
+export type Routed = Exclude<Chooser, Ideal>
+
 /** Engines stand at `urls`, in their order. */
-export function tableOf(chooser: Chooser, urls: readonly string[]): ReturnType<typeof makeTable> {
+export function tableOf(chooser: Routed, urls: readonly string[]): ReturnType<typeof makeTable> {
   const backends = urls.map((url) => ({ url, engine: 'vLLM', probed: true }) as const)
   if (chooser.kind === 'endpoints') return makeTable({ models: { [NAME]: { loadBalancing: chooser.strategy, backends } } })
   const models = Object.fromEntries(backends.map((backend, at) => [`m${at}`, { backends: [{ ...backend, upstreamModel: NAME }] }]))
@@ -45,7 +47,7 @@ export class VirtualProxy {
   readonly #live = new Live()
   readonly #dice: Dice
 
-  constructor(chooser: Chooser, engines: number, dice: Dice, nowMs: number) {
+  constructor(chooser: Routed, engines: number, dice: Dice, nowMs: number) {
     this.#table = compileTable(
       tableOf(
         chooser,

@@ -1,8 +1,8 @@
-/** One run of the scenario in virtual time: events in order of time, no clock and no socket. PURE but for the live state it owns. */
-import { EngineModel } from './engine-model.ts'
-import { EventQueue } from './event-queue.ts'
+/** One run of the scenario in virtual time: events in order of time, no clock and no socket. */
+import { Fleet } from './fleet.ts'
+import { runIdeal } from './ideal.ts'
 import type { Served } from './outcome.ts'
-import { type Cell, type Chooser, CUT, ENGINE, SCRAPE, SPEEDS, type Timeline } from './scenario.ts'
+import { type Cell, type Chooser, SCRAPE, type Timeline } from './scenario.ts'
 import { type Attempt, VirtualProxy } from './virtual-proxy.ts'
 import { diceOf, type Request, requestsOf } from './workload.ts'
 
@@ -23,37 +23,19 @@ interface Job extends Request {
   endMs: number | undefined
 }
 
-export function runVirtual({ chooser, timeline, seed, capacity, load, arrivals, proxies: count }: Run): readonly Served[] {
-  const queue = new EventQueue()
-  const engines = SPEEDS.map((speed) => new EngineModel<Job>(ENGINE, speed))
-  const busy = engines.map(() => false)
-  const proxies = Array.from({ length: count }, (_, at) => new VirtualProxy(chooser, engines.length, diceOf(seed, `proxy ${at}`), START_MS))
+export function runVirtual(run: Run): readonly Served[] {
+  const { chooser, timeline, seed, capacity, load, arrivals, proxies: count } = run
+  if (chooser.kind === 'ideal') return runIdeal(run)
   const jobs: Job[] = []
-
-  const step = (at: number): void => {
-    const tookMs = engines[at]?.begin()
-    busy[at] = tookMs !== undefined
-    if (tookMs !== undefined) queue.add(queue.nowMs + tookMs, () => finish(at))
-  }
-  const finish = (at: number): void => {
-    for (const { job, number } of engines[at]?.finish() ?? []) {
-      if (number === 1) {
-        job.firstTokenMs = queue.nowMs
-        job.attempt.began(START_MS + queue.nowMs)
-      }
-      if (number < job.outputTokens) continue
-      job.endMs = queue.nowMs
-      job.attempt.ended(job.outputTokens, START_MS + queue.nowMs)
-    }
-    step(at)
-  }
+  const fleet = new Fleet<Job>(timeline, { token })
+  const { queue, engines } = fleet
+  const proxies = Array.from({ length: count }, (_, at) => new VirtualProxy(chooser, engines.length, diceOf(seed, `proxy ${at}`), START_MS))
   const arrive = (request: Request): void => {
     const attempt = proxies[Math.floor(request.proxy * count)]?.send(request.promptTokens, START_MS + queue.nowMs)
     if (attempt === undefined) throw new Error(`no proxy ${request.proxy}`)
     const job: Job = { ...request, attempt, firstTokenMs: undefined, endMs: undefined }
     jobs.push(job)
-    engines[attempt.engine]?.add(job)
-    if (busy[attempt.engine] === false) step(attempt.engine)
+    fleet.add(attempt.engine, job)
   }
   const scrapes = diceOf(seed, 'scrapes')
   const scrape = (proxy: VirtualProxy, at: number): void => {
@@ -62,10 +44,7 @@ export function runVirtual({ chooser, timeline, seed, capacity, load, arrivals, 
     const afterMs = SCRAPE.everyMs * (1 - SCRAPE.jitter + 2 * SCRAPE.jitter * scrapes())
     if (queue.nowMs < timeline.endsAt * 1000) queue.add(queue.nowMs + afterMs, () => scrape(proxy, at))
   }
-
   for (const proxy of proxies) for (const at of engines.keys()) queue.add(scrapes() * SCRAPE.everyMs, () => scrape(proxy, at))
-  queue.add(timeline.cutAt * 1000, () => engines[CUT.engine]?.setSpeed((SPEEDS[CUT.engine] ?? 1) * CUT.speed))
-  queue.add(timeline.recoversAt * 1000, () => engines[CUT.engine]?.setSpeed(SPEEDS[CUT.engine] ?? 1))
   for (const request of requestsOf(arrivals, capacity * load, timeline.endsAt, seed)) queue.add(request.atMs, () => arrive(request))
   queue.run()
   return jobs.map(({ atMs, attempt: { engine }, firstTokenMs, endMs, outputTokens }) => ({
@@ -75,4 +54,14 @@ export function runVirtual({ chooser, timeline, seed, capacity, load, arrivals, 
     endMs,
     outputTokens,
   }))
+}
+
+function token(job: Job, number: number, nowMs: number): void {
+  if (number === 1) {
+    job.firstTokenMs = nowMs
+    job.attempt.began(START_MS + nowMs)
+  }
+  if (number < job.outputTokens) return
+  job.endMs = nowMs
+  job.attempt.ended(job.outputTokens, START_MS + nowMs)
 }

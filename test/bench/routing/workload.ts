@@ -1,7 +1,7 @@
 /** What arrives when: drawn from a seed alone, so that every strategy gets the same. PURE. */
 
 import { capacityOf, type Job } from './engine-model.ts'
-import { type Arrivals, BURSTS, ENGINE, type Lengths, OUTPUTS, PROMPTS, SPEEDS } from './scenario.ts'
+import { type Arrivals, ENGINE, type Lengths, OUTPUTS, PROMPTS, SPEEDS, SURGES, VARIATION } from './scenario.ts'
 
 export type Dice = () => number
 
@@ -40,35 +40,58 @@ export function totalCapacity(): number {
 /** In order of time. */
 export function requestsOf(arrivals: Arrivals, perSecond: number, seconds: number, seed: number): readonly Request[] {
   const [when, what] = [diceOf(seed, `${arrivals} times`), diceOf(seed, 'sizes')]
-  const rates = arrivals === 'Poisson' ? constant() : bursts(when)
+  const gap = gapsOf(arrivals, perSecond, when)
   const requests: Request[] = []
-  let [atSeconds, rate] = [0, rates(0)]
+  for (let at = gap() / perSecond; at < seconds; at += gap() / perSecond) {
+    requests.push({ ...jobOf(what), atMs: at * 1000, proxy: what() })
+    if (requests.length > MOST) throw new Error('too many requests')
+  }
+  return requests
+}
+
+const MOST = 1e6
+
+/** Times between arrivals, in units of their mean. */
+function gapsOf(arrivals: Arrivals, perSecond: number, dice: Dice): () => number {
+  if (arrivals === 'Poisson') return () => exponential(dice)
+  if (arrivals === 'surges') return surges(perSecond, dice)
+  const shape = 1 / VARIATION[arrivals] ** 2
+  return () => gamma(shape, dice) / shape
+}
+
+/** Of scale 1 (Marsaglia and Tsang's). */
+function gamma(shape: number, dice: Dice): number {
+  if (shape < 1) return gamma(shape + 1, dice) * dice() ** (1 / shape)
+  const d = shape - 1 / 3
+  const c = 1 / Math.sqrt(9 * d)
   for (;;) {
-    let left = exponential(when) / perSecond // arrivals of rate 1 in stretched time
-    while (left > rate.times * (rate.untilSeconds - atSeconds)) {
-      left -= rate.times * (rate.untilSeconds - atSeconds)
-      atSeconds = rate.untilSeconds
-      rate = rates(atSeconds)
-    }
-    atSeconds += left / rate.times
-    if (atSeconds >= seconds) return requests
-    requests.push({ ...jobOf(what), atMs: atSeconds * 1000, proxy: what() })
+    const x = normal(dice)
+    const v = (1 + c * x) ** 3
+    if (v > 0 && exponential(dice) > d * v - x ** 2 / 2 - d - d * Math.log(v)) return d * v
   }
 }
 
-interface Rate {
-  readonly times: number
-  readonly untilSeconds: number
-}
-
-const constant = (): ((fromSeconds: number) => Rate) => () => ({ times: 1, untilSeconds: Number.POSITIVE_INFINITY })
-
-function bursts(dice: Dice): (fromSeconds: number) => Rate {
-  const { rate, seconds, restRate, restSeconds } = BURSTS
-  let isBurst = dice() >= seconds / (seconds + restSeconds) // the first rate turns it over
-  return (fromSeconds) => {
-    isBurst = !isBurst
-    const times = isBurst ? rate : restRate
-    return { times, untilSeconds: fromSeconds + exponential(dice) * (isBurst ? seconds : restSeconds) }
+/** An arrival of rate 1 in time that passes at the rate of its moment. */
+function surges(perSecond: number, dice: Dice): () => number {
+  const { rate, seconds, restRate, restSeconds } = SURGES
+  let surging = dice() < seconds / (seconds + restSeconds)
+  let left = 0
+  const turn = (): void => {
+    left = exponential(dice) * (surging ? seconds : restSeconds) * perSecond
+  }
+  turn()
+  return () => {
+    let [gap, due] = [0, exponential(dice)]
+    for (;;) {
+      const now = surging ? rate : restRate
+      if (due <= left * now) {
+        left -= due / now
+        return gap + due / now
+      }
+      due -= left * now
+      gap += left
+      surging = !surging
+      turn()
+    }
   }
 }
