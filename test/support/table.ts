@@ -30,7 +30,7 @@ export interface ModelLines extends Partial<Omit<Model, 'ref' | 'backends'>> {
   readonly backends: readonly BackendLines[]
 }
 
-export interface PolicyLines extends Partial<Omit<PolicyRule, 'targets' | 'fallback'>> {
+export interface PolicyLines extends Partial<Omit<PolicyRule, 'targets' | 'fallback'>>, Pick<Policy, 'costCeiling' | 'unknownPrice'> {
   readonly namespace?: string
   readonly access?: Access
   /** Name, or name and weight. */
@@ -105,7 +105,10 @@ function backendParts(
 /** Opaque and stable, as translate makes them. */
 export const idOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 10)
 
-function policyOf(name: string, { namespace = 'default', access = SAME, targets, fallback, clients, ...rule }: PolicyLines): Policy {
+function policyOf(
+  name: string,
+  { namespace = 'default', access = SAME, targets, fallback, clients, costCeiling, unknownPrice, ...rule }: PolicyLines,
+): Policy {
   const ref = (model: string): string => (model.includes('/') ? model : `${namespace}/${model}`)
   const weighted = targets.map((target) =>
     typeof target === 'string' ? { model: ref(target), weight: 1 } : { model: ref(target[0]), weight: target[1] },
@@ -124,7 +127,16 @@ function policyOf(name: string, { namespace = 'default', access = SAME, targets,
       ...(fallback?.interrupt !== undefined && { interrupt: fallback.interrupt }),
     },
   }
-  return { ref: `${namespace}/${name}`, generation: 1, names: [name], access, rules: [only], ...(clients !== undefined && { clients }) }
+  return {
+    ref: `${namespace}/${name}`,
+    generation: 1,
+    names: [name],
+    access,
+    rules: [only],
+    ...(clients !== undefined && { clients }),
+    ...(costCeiling !== undefined && { costCeiling }),
+    ...(unknownPrice !== undefined && { unknownPrice }),
+  }
 }
 
 function keyOf({ key, client, expiresAtMs }: KeyLines): ClientKey {
