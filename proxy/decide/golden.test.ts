@@ -102,8 +102,8 @@ const VIEW: EndpointView = {
   settled: true,
   paces: NO_PACES,
   inFlightAtSignals: 0,
-  slots: undefined,
-  departureMs: undefined,
+  unbegun: 0,
+  beginEveryMs: undefined,
   promptTokenMs: undefined,
 }
 

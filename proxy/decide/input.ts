@@ -58,7 +58,8 @@ export interface Client {
 /** What is known of one endpoint right now. */
 export interface EndpointView extends CircuitView {
   readonly inFlight: number
-  /** Prompt tokens of those of them that have had no first token yet. */
+  /** Those of them that have had no first token yet, and the tokens of their prompts. */
+  readonly unbegun: number
   readonly unreadTokens: number
   /** The probe's word: undefined = not probed, or not yet. */
   readonly ready: boolean | undefined
@@ -82,10 +83,8 @@ export interface EndpointView extends CircuitView {
   readonly paces: Paces
   /** Our own requests in flight when the signals were read. */
   readonly inFlightAtSignals: number
-  /** Requests it serves at the same time, as seen when others waited; undefined = nobody has waited yet. */
-  readonly slots: number | undefined
-  /** Between two answers' ends while requests waited; undefined = not seen yet. */
-  readonly departureMs: number | undefined
+  /** Between two first tokens of ours while others of ours waited for theirs; undefined = not seen yet. */
+  readonly beginEveryMs: number | undefined
   /** Of each prompt token where nothing had to wait; undefined = not seen yet. */
   readonly promptTokenMs: number | undefined
 }

@@ -5,6 +5,7 @@ import type { EndpointView, Input } from './input.ts'
 const DEFAULT_STALE_AFTER_MS = 15_000
 /** Prompt tokens that nobody has read yet delay a first token about as much as one more request does. */
 export const TOKENS_LIKE_A_REQUEST = 256
+const OTHERS_PART = 1 / 4
 
 export const staleAfter = (declaredMs: number | undefined): number => declaredMs ?? DEFAULT_STALE_AFTER_MS
 
@@ -21,22 +22,24 @@ export const isFresh = (endpoint: CompiledEndpoint, view: EndpointView, nowMs: n
 export const loadOf = (endpoint: CompiledEndpoint, { live, nowMs }: Pick<Input, 'live' | 'nowMs'>): number =>
   loadIn(endpoint, live.endpoint(endpoint.id), nowMs)
 
-export function loadIn(endpoint: CompiledEndpoint, view: EndpointView, nowMs: number): number {
-  if (view.signalsAtMs === Number.NEGATIVE_INFINITY || !isFresh(endpoint, view, nowMs)) return view.inFlight
-  return view.inFlight + Math.max(0, (view.running ?? 0) + (view.waiting ?? 0) - view.inFlightAtSignals)
-}
+export const loadIn = (endpoint: CompiledEndpoint, view: EndpointView, nowMs: number): number =>
+  view.inFlight + othersIn(endpoint, view, nowMs)
 
-/** Requests ahead, with what there is of our own prompts still to be read. */
-export const workIn = (endpoint: CompiledEndpoint, view: EndpointView, nowMs: number): number =>
-  loadIn(endpoint, view, nowMs) + view.unreadTokens / TOKENS_LIKE_A_REQUEST
+function othersIn(endpoint: CompiledEndpoint, view: EndpointView, nowMs: number): number {
+  if (view.signalsAtMs === Number.NEGATIVE_INFINITY || !isFresh(endpoint, view, nowMs)) return 0
+  return Math.max(0, (view.running ?? 0) + (view.waiting ?? 0) - view.inFlightAtSignals)
+}
 
 /**
- * Until a request's first token: those that wait by the time between two ends, then our own unread prompts and its own by the time of a
- * token. Undefined where the engine does not say, or has not been seen long enough.
+ * What is ahead for comparing: our requests and our prompts that are still to be read, at once; of the requests of others only a part, as
+ * they were told seconds ago, and several proxies that all believed the same old number would all go to the same place.
  */
-export function waitMsIn(endpoint: CompiledEndpoint, view: EndpointView, promptTokens: number, nowMs: number): number | undefined {
-  const { slots, departureMs, promptTokenMs, unreadTokens } = view
-  if (slots === undefined || departureMs === undefined || promptTokenMs === undefined) return undefined
-  if (!isFresh(endpoint, view, nowMs)) return undefined
-  return Math.max(0, loadIn(endpoint, view, nowMs) - slots) * departureMs + (unreadTokens + promptTokens) * promptTokenMs
-}
+export const workIn = (endpoint: CompiledEndpoint, view: EndpointView, nowMs: number): number =>
+  view.inFlight + view.unreadTokens / TOKENS_LIKE_A_REQUEST + OTHERS_PART * othersIn(endpoint, view, nowMs)
+
+/**
+ * Until a first token: those of ours that wait for theirs by the time between two, then the prompt by the time of a token. Undefined where
+ * too little has been seen.
+ */
+export const waitMsIn = ({ unbegun, beginEveryMs, promptTokenMs }: EndpointView, promptTokens: number): number | undefined =>
+  beginEveryMs === undefined || promptTokenMs === undefined ? undefined : unbegun * beginEveryMs + promptTokens * promptTokenMs

@@ -37,8 +37,8 @@ export function fresh(model: Ref, settled: boolean, circuit: Circuit = CLOSED): 
     paces: NO_PACES,
     queue: undefined,
     inFlightAtSignals: 0,
-    slots: undefined,
-    departureMs: undefined,
+    unbegun: 0,
+    beginEveryMs: undefined,
     promptTokenMs: undefined,
     inFlight: 0,
     unreadTokens: 0,
@@ -75,8 +75,7 @@ export function forgetPace(state: Mutable): void {
   state.book = undefined
   state.queue = undefined
   state.paces = NO_PACES
-  state.slots = undefined
-  state.departureMs = undefined
+  state.beginEveryMs = undefined
   state.promptTokenMs = undefined
 }
 

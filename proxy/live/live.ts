@@ -22,7 +22,7 @@ import { type EndpointState, forgetPace, fresh, type Mutable, retestedByUs } fro
 import { LatencyBook } from './latency.ts'
 import { ModelViews } from './model-views.ts'
 import { type Answered, PaceBook } from './pace.ts'
-import { learnQueue } from './queue-book.ts'
+import { learnBegin } from './queue-book.ts'
 import { RetryBudget } from './retry-budget.ts'
 import { Throughput } from './throughput.ts'
 
@@ -134,11 +134,15 @@ export class Live implements LiveView {
     if (state === undefined) return NO_GUARD
     state.inFlight++
     if (nowMs !== undefined && state.inFlight === 1) state.throughput?.begins(nowMs)
+    const alone = state.unbegun === 0
+    state.unbegun++
     state.unreadTokens += promptTokens
-    let unread = promptTokens
+    let unbegun = true
     const read = (): void => {
-      state.unreadTokens -= unread
-      unread = 0
+      if (!unbegun) return
+      unbegun = false
+      state.unbegun--
+      state.unreadTokens -= promptTokens
       this.#views.moved(state.model)
     }
     this.#views.moved(state.model)
@@ -155,6 +159,7 @@ export class Live implements LiveView {
     const guard: Guard = {
       probe: admitted === 'one',
       began: (atMs) => {
+        if (unbegun && nowMs !== undefined) learnBegin(state, { promptTokens, waitedMs: atMs - nowMs, alone }, atMs)
         read()
         if (state.probe === guard) this.#answered(id, state, { guard, startedAtMs: nowMs ?? atMs, nowMs: atMs })
       },
@@ -241,7 +246,6 @@ export class Live implements LiveView {
       state.throughput.answered(shown.outputTokens, nowMs)
       state.outputPerSecond = state.throughput.perSecond
     }
-    learnQueue(state, shown, { staleAfterMs: this.#applied.get(id)?.backend.signals.staleAfterMs, nowMs })
     this.#views.paced(state.model)
   }
 
@@ -297,7 +301,6 @@ export class Live implements LiveView {
       state.waiting = report.waiting
       state.cacheUsed = report.cacheUsed
       state.inFlightAtSignals = state.inFlight
-      if ((report.waiting ?? 0) > 0) state.slots = report.running
     }
     this.#views.changed(state.model)
   }

@@ -31,6 +31,10 @@ export class DecayedMean {
     this.#atMs = Math.max(nowMs, this.#atMs)
   }
 
+  get known(): boolean {
+    return this.#weight > 0
+  }
+
   get mean(): number {
     return this.#weight > 0 ? this.#sum / this.#weight : 0
   }

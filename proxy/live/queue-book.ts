@@ -1,44 +1,46 @@
-import { staleAfter } from '../decide/load.ts'
 import type { Mutable } from './endpoint-state.ts'
-import { type Answered, DecayedMean } from './pace.ts'
+import { DecayedMean } from './pace.ts'
 
 /** A prompt that is shorter says more of the network than of the engine. */
 const MIN_PROMPT_TOKENS = 128
 
-/** What an endpoint's queue and prompt reading have been like, where its engine says how many wait. */
-export class QueueBook {
-  readonly #departures = new DecayedMean()
-  readonly #reading = new DecayedMean()
-  #lastEndMs = Number.NEGATIVE_INFINITY
+/** One of our requests has had its first token. */
+export interface Began {
+  readonly promptTokens: number
+  readonly waitedMs: number
+  /** None of ours waited for a first token there when it was sent. */
+  readonly alone: boolean
+  /** Others of ours still wait for theirs. */
+  readonly queued: boolean
+}
 
-  /**
-   * A request of ours has ended. `queued`: others wait, so that the engine does all it can; then the time since the one before counts.
-   * `oursShare`: of all requests there ours are this part. Answers with the time between any two ends.
-   */
-  ended({ queued, oursShare }: { queued: boolean; oursShare: number }, nowMs: number): number | undefined {
-    if (queued && Number.isFinite(this.#lastEndMs)) this.#departures.add((nowMs - this.#lastEndMs) * oursShare, nowMs)
-    this.#lastEndMs = queued ? nowMs : Number.NEGATIVE_INFINITY
-    return this.#departures.weight(nowMs) > 0 ? this.#departures.mean : undefined
+/** What an endpoint's queue and prompt reading have been like for our own requests: known at once, whatever the engine tells. */
+export class QueueBook {
+  readonly #intervals = new DecayedMean()
+  readonly #reading = new DecayedMean()
+  #lastMs = Number.NEGATIVE_INFINITY
+
+  began({ promptTokens, waitedMs, alone, queued }: Began, nowMs: number): void {
+    if (Number.isFinite(this.#lastMs)) this.#intervals.add(nowMs - this.#lastMs, nowMs)
+    this.#lastMs = queued ? nowMs : Number.NEGATIVE_INFINITY
+    if (alone && promptTokens >= MIN_PROMPT_TOKENS) this.#reading.add(waitedMs / promptTokens, nowMs)
   }
 
-  /** A first token where nothing had to wait. Answers with the time of each prompt token. */
-  read(promptTokens: number, firstTokenMs: number, nowMs: number): number | undefined {
-    if (promptTokens >= MIN_PROMPT_TOKENS) this.#reading.add(firstTokenMs / promptTokens, nowMs)
-    return this.#reading.weight(nowMs) > 0 ? this.#reading.mean : undefined
+  /** Between two first tokens while others waited for theirs. */
+  get beginEveryMs(): number | undefined {
+    return this.#intervals.known ? this.#intervals.mean : undefined
+  }
+
+  /** Of each prompt token where nobody waited. */
+  get promptTokenMs(): number | undefined {
+    return this.#reading.known ? this.#reading.mean : undefined
   }
 }
 
-/** Believes fresh signals only. */
-export function learnQueue(
-  state: Mutable,
-  { promptTokens, firstTokenMs }: Answered,
-  { staleAfterMs, nowMs }: { staleAfterMs: number | undefined; nowMs: number },
-): void {
-  if (state.waiting === undefined || nowMs > state.signalsAtMs + staleAfter(staleAfterMs)) return
+export function learnBegin(state: Mutable, began: Omit<Began, 'queued'>, nowMs: number): void {
   const book = state.queue ?? new QueueBook()
   state.queue = book
-  const ours = Math.max(1, state.inFlight)
-  const oursShare = ours / Math.max(ours, (state.running ?? 0) + state.waiting)
-  state.departureMs = book.ended({ queued: state.waiting > 0, oursShare }, nowMs)
-  if (state.waiting === 0 && firstTokenMs !== undefined) state.promptTokenMs = book.read(promptTokens, firstTokenMs, nowMs)
+  book.began({ ...began, queued: state.unbegun > 1 }, nowMs)
+  state.beginEveryMs = book.beginEveryMs
+  state.promptTokenMs = book.promptTokenMs
 }

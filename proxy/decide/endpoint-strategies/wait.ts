@@ -15,8 +15,7 @@ export type Waits = (endpoint: CompiledEndpoint) => number
 export function waitsAmong(compared: readonly CompiledEndpoint[], question: Question): Waits {
   const { input, view } = question
   const promptTokens = input.facts?.promptTokens ?? 0
-  const predicted = (endpoint: CompiledEndpoint): number | undefined =>
-    waitMsIn(endpoint, input.live.endpoint(endpoint.id), promptTokens, input.nowMs)
+  const predicted = (endpoint: CompiledEndpoint): number | undefined => waitMsIn(input.live.endpoint(endpoint.id), promptTokens)
   const known = compared.every((endpoint) => predicted(endpoint) !== undefined)
   const waits = known ? (endpoint: CompiledEndpoint): number => predicted(endpoint) ?? 0 : relativeWork(question)
   if (view.calm) return waits
