@@ -10,6 +10,8 @@ export interface Served {
   readonly firstTokenMs: number | undefined
   readonly endMs: number | undefined
   readonly outputTokens: number
+  /** When its client left before the end: it waited at least so long. */
+  readonly leftMs?: number | undefined
 }
 
 export interface Outcome {
@@ -34,7 +36,7 @@ export function outcomeOf(served: readonly Served[], timeline: Timeline, engines
   const bounds = [0, timeline.cutAt, timeline.recoversAt, timeline.endsAt].map((seconds) => seconds * 1000)
   const phase = (of: readonly Served[], at: number): number =>
     of.filter(({ atMs }) => atMs >= (bounds[at] ?? 0) && atMs < (bounds[at + 1] ?? 0)).length
-  const firsts = served.map(({ atMs, firstTokenMs }) => (firstTokenMs === undefined ? Number.POSITIVE_INFINITY : firstTokenMs - atMs))
+  const firsts = served.map(({ atMs, firstTokenMs, leftMs }) => (firstTokenMs ?? leftMs ?? Number.POSITIVE_INFINITY) - atMs)
   const calm = served.filter(({ atMs }) => atMs >= SETTLING_MS && atMs < timeline.cutAt * 1000)
   return {
     asked: served.length,

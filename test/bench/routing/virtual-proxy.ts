@@ -7,6 +7,7 @@ import type { Facts } from '../../../proxy/decide/input.ts'
 import { Live } from '../../../proxy/live/live.ts'
 import { compileTable } from '../../../proxy/routing-table/compile.ts'
 import type { CompiledTable } from '../../../proxy/routing-table/compiled.ts'
+import type { RoutingTable } from '../../../proxy/routing-table/v1.ts'
 import { makeTable } from '../../support/table.ts'
 import type { Chooser, Ideal } from './scenario.ts'
 import type { Dice } from './workload.ts'
@@ -16,8 +17,8 @@ const NAME = 'auto'
 export type Routed = Exclude<Chooser, Ideal>
 
 /** Engines stand at `urls`, in their order. */
-export function tableOf(chooser: Routed, urls: readonly string[]): ReturnType<typeof makeTable> {
-  const backends = urls.map((url) => ({ url, engine: 'vLLM', probed: true }) as const)
+export function tableOf(chooser: Routed, urls: readonly string[], engine: 'vLLM' | 'Auto' = 'vLLM'): RoutingTable {
+  const backends = urls.map((url) => ({ url, engine, probed: true }))
   if (chooser.kind === 'endpoints') return makeTable({ models: { [NAME]: { loadBalancing: chooser.strategy, backends } } })
   const models = Object.fromEntries(backends.map((backend, at) => [`m${at}`, { backends: [{ ...backend, upstreamModel: NAME }] }]))
   return makeTable({ models, policies: { [NAME]: { strategy: chooser.strategy, targets: Object.keys(models), fallback: {} } } })
