@@ -4,7 +4,7 @@ import { capabilitiesIn, capabilitySet, EVERY_CAPABILITY } from './capability-se
 import { admits } from './circuit-view.ts'
 import type { EndpointView } from './input.ts'
 import { isFresh, loadIn, staleAtMs, workIn } from './load.ts'
-import { answerMs, NO_PACE, type Pace, USUAL_OUTPUT_TOKENS } from './pace-view.ts'
+import { answerMs, NO_PACE, nth, type Pace, USUAL_OUTPUT_TOKENS } from './pace-view.ts'
 
 /**
  * All endpoints of a model at once, for decisions among many models: rules pass over a model of which nothing has to be asked one by one.
@@ -23,6 +23,8 @@ export interface ModelView {
   readonly ceilingTokens: number
   /** What all of them speak; undefined = not all the same. */
   readonly speaks: BackendDialect | undefined
+  /** Any of them has a price, or an hour of it has. */
+  readonly priced: boolean
   /** Requests ahead of a new one at all endpoints that take requests, and how many these are. */
   readonly ahead: number
   readonly takers: number
@@ -60,7 +62,16 @@ export function standingOf(
     ceilingTokens = Math.min(ceilingTokens, ceilingOf(endpoint))
     if (isFresh(endpoint, view, nowMs)) untilMs = Math.min(untilMs, staleAtMs(endpoint, view))
   }
-  return { calm, hasQuota, can, windowTokens, ceilingTokens, speaks: spokenBy(withLastResorts), untilMs }
+  return {
+    calm,
+    hasQuota,
+    can,
+    windowTokens,
+    ceilingTokens,
+    speaks: spokenBy(withLastResorts),
+    priced: withLastResorts.some(isPriced),
+    untilMs,
+  }
 }
 
 const isUntroubled = ({ circuit, parked, probing, coolUntilMs }: EndpointView): boolean =>
@@ -69,6 +80,8 @@ const isUntroubled = ({ circuit, parked, probing, coolUntilMs }: EndpointView): 
 function ceilingOf({ backend: { maxOutput } }: CompiledEndpoint): number {
   return maxOutput?.onExceed === 'Refuse' ? maxOutput.tokens : Number.POSITIVE_INFINITY
 }
+
+const isPriced = ({ backend }: CompiledEndpoint): boolean => backend.pricing !== undefined
 
 function spokenBy([first, ...others]: readonly CompiledEndpoint[]): BackendDialect | undefined {
   const spoken = first && dialectOf(first)
@@ -99,7 +112,15 @@ export function loadsOf({ withLastResorts }: CompiledModel, views: readonly Endp
 /** Requests go to the better ones of a model's endpoints: its pace is that of the last one of the best quarter. */
 export function paceOf(views: readonly EndpointView[], bucket: number): Pace {
   if (views.length === 1) return views[0]?.paces[bucket] ?? NO_PACE
-  const known = views.flatMap(({ ready, paces }) => (ready !== false && (paces[bucket]?.weight ?? 0) > 0 ? [paces[bucket] ?? NO_PACE] : []))
-  known.sort((a, b) => answerMs(a, USUAL_OUTPUT_TOKENS) - answerMs(b, USUAL_OUTPUT_TOKENS))
-  return known[Math.floor((known.length - 1) / 4)] ?? NO_PACE
+  const known: Pace[] = []
+  const times: number[] = []
+  for (const { ready, paces } of views) {
+    const pace = paces[bucket]
+    if (pace === undefined || ready === false || pace.weight === 0) continue
+    known.push(pace)
+    times.push(answerMs(pace, USUAL_OUTPUT_TOKENS))
+  }
+  if (known.length === 0) return NO_PACE
+  const quarterMs = nth([...times], (known.length - 1) >> 2)
+  return known[times.indexOf(quarterMs)] ?? NO_PACE
 }

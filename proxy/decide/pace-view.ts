@@ -62,7 +62,7 @@ export function medianOf(values: readonly number[]): number {
 }
 
 /** The value that would stand at `index` if they were sorted (Hoare's selection); changes their order. */
-function nth(values: number[], index: number): number {
+export function nth(values: number[], index: number): number {
   let [low, high] = [0, values.length - 1]
   while (low < high) {
     const pivot = values[(low + high) >> 1] ?? 0

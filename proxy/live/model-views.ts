@@ -67,6 +67,7 @@ class Kept implements ModelView {
   windowTokens = 0
   ceilingTokens = 0
   speaks: BackendDialect | undefined
+  priced = false
   ahead = 0
   takers = 0
   work = 0
@@ -91,6 +92,7 @@ class Kept implements ModelView {
     this.windowTokens = standing.windowTokens
     this.ceilingTokens = standing.ceilingTokens
     this.speaks = standing.speaks
+    this.priced = standing.priced
     this.untilMs = standing.untilMs
     this.forgetPaces()
     this.#count(nowMs)

@@ -18,18 +18,28 @@ const MIN_SPEED = 1 / 8
 const MIN_CHEAPNESS = 1 / 4
 /** Where the window may not hold the answer. */
 const CROWDED = 1 / 2
-/** How sharply requests turn away from targets that have more ahead than the least one, for what each can do. */
-const SHARPNESS = 16
+/** Of how sharply requests turn away from targets that have more ahead than the least one, for what each can do. */
 const MIN_ROOM = 1 / 1000
 const LEAST_WEIGHT = 1e-6
 
 export function adaptive({ candidates, views, parts, input, roll }: Question): Choice {
   const speeds = speedsOf(views, input)
-  const cheapness = cheapnessOf(candidates, input)
-  const worths = candidates.map(({ weight }, at) => weight * (speeds[at] ?? 1) * (cheapness?.[at] ?? 1) * fitnessOf(views[at], input))
-  const loads = loadsOf(candidates, views, { input, speeds, worths })
-  const least = Math.min(...loads)
-  const shares = worths.map((worth, at) => worth * upOf(candidates[at]) * roomOf(least, loads[at] ?? least))
+  const cheapness = cheapnessOf(candidates, views, input)
+  const worths: number[] = []
+  const loads: number[] = []
+  const own = ownWork(candidates, input)
+  let least = Number.POSITIVE_INFINITY
+  for (let at = 0; at < candidates.length; at++) {
+    const [candidate, view, speed = 1] = [candidates[at], views[at], speeds[at]]
+    if (candidate === undefined || view === undefined) continue
+    const worth = candidate.weight * speed * (cheapness?.[at] ?? 1) * fitnessOf(view, input)
+    const load = workAhead(candidate, view, input) / Math.max(worth, LEAST_WEIGHT) + own / speed
+    worths.push(worth)
+    loads.push(load)
+    if (load < least) least = load
+  }
+  const shares: number[] = []
+  for (let at = 0; at < worths.length; at++) shares.push((worths[at] ?? 0) * upOf(candidates[at]) * roomOf(least, loads[at] ?? least))
   const factors = (at: number): Factors => {
     const part = parts?.[at] ?? 1
     return {
@@ -45,49 +55,50 @@ export function adaptive({ candidates, views, parts, input, roll }: Question): C
   return { at, why: words(factors(at)), steps: NO_STEPS, factors }
 }
 
-function words({ availability, speed, cheapness, fitness, share }: Factors): string {
-  const less = Object.entries({ availability, speed, cheapness, fitness }).flatMap(([name, value]) =>
-    value === 1 ? [] : [`${name} ${value}`],
-  )
-  return ['adaptive:', ...less, `share ${share}`].join(' ')
-}
+const words = ({ availability, speed, cheapness, fitness, share }: Factors): string =>
+  `adaptive:${less('availability', availability)}${less('speed', speed)}${less('cheapness', cheapness)}${less('fitness', fitness)} share ${share}`
 
+const less = (name: string, value: number | undefined): string => (value === undefined || value === 1 ? '' : ` ${name} ${value}`)
+
+/** 1 where nothing is known of any. */
 function speedsOf(views: readonly ModelView[], input: Input): readonly number[] {
-  const expected = expectedMs(views, input)
-  const fastest = Math.min(...expected)
-  return expected.map((ownMs) => (ownMs > 0 ? Math.max(MIN_SPEED, Math.sqrt(fastest / ownMs)) : 1))
+  const speeds = expectedMs(views, input)
+  const fastest = leastOf(speeds)
+  for (let at = 0; at < speeds.length; at++) {
+    const ownMs = speeds[at] ?? 0
+    speeds[at] = ownMs > 0 ? Math.max(MIN_SPEED, Math.sqrt(fastest / ownMs)) : 1
+  }
+  return speeds
 }
 
 /** Undefined = no price is known. One whose price is not known is taken to cost what its peers do at the median. */
-function cheapnessOf(candidates: readonly Candidate[], { facts, live }: Input): readonly number[] | undefined {
-  if (!candidates.some(({ endpoints: [first] }) => first?.backend.pricing !== undefined)) return undefined
+function cheapnessOf(candidates: readonly Candidate[], views: readonly ModelView[], { facts, live }: Input): readonly number[] | undefined {
+  if (!views.some(({ priced }) => priced)) return undefined
   const costs = candidates.map(({ endpoints: [first] }) => (first && estimatedUsd(first, facts, live)) ?? Number.NaN)
   const usual = medianOf(costs)
   if (Number.isNaN(usual)) return undefined
-  const cheapest = Math.min(...costs.filter((cost) => !Number.isNaN(cost)))
+  const cheapest = leastOf(costs)
   return costs.map((cost) => cheaper(cheapest, Number.isNaN(cost) ? usual : cost))
 }
 
 const cheaper = (cheapest: number, cost: number): number => (cost > 0 ? Math.max(MIN_CHEAPNESS, Math.sqrt(cheapest / cost)) : 1)
 
+/** Of those that are known. */
+function leastOf(numbers: readonly number[]): number {
+  let least = Number.POSITIVE_INFINITY
+  for (const one of numbers) if (one < least) least = one
+  return least
+}
+
 const fitnessOf = (view: ModelView | undefined, { facts }: Input): number =>
   view !== undefined && view.windowTokens < facts.promptTokens + outputTokensOf(facts.maxOutputTokens) ? CROWDED : 1
 
-/** What there is ahead for what each can do, and what this request would add. */
-function loadsOf(
-  candidates: readonly Candidate[],
-  views: readonly ModelView[],
-  { input, speeds, worths }: { input: Input; speeds: readonly number[]; worths: readonly number[] },
-): readonly number[] {
-  const own = (1 + input.facts.promptTokens / TOKENS_LIKE_A_REQUEST) / Math.max(meanWeight(candidates), LEAST_WEIGHT)
-  return candidates.map((candidate, at) => {
-    const view = views[at]
-    const work = view === undefined ? 0 : workAhead(candidate, view, input)
-    return work / Math.max(worths[at] ?? 0, LEAST_WEIGHT) + own / (speeds[at] ?? 1)
-  })
+/** What this request would add, for the usual weight. */
+function ownWork(candidates: readonly Candidate[], { facts }: Input): number {
+  let total = 0
+  for (const { weight } of candidates) total += weight
+  return (1 + facts.promptTokens / TOKENS_LIKE_A_REQUEST) / Math.max(total / candidates.length, LEAST_WEIGHT)
 }
-
-const meanWeight = (candidates: readonly Candidate[]): number => candidates.reduce((sum, { weight }) => sum + weight, 0) / candidates.length
 
 const sumOf = (numbers: readonly number[]): number => numbers.reduce((sum, one) => sum + one, 0)
 
@@ -97,4 +108,11 @@ function upOf(candidate: Candidate | undefined): number {
   return candidate === undefined || all === 0 ? 1 : Math.min(1, candidate.endpoints.length / all)
 }
 
-const roomOf = (least: number, load: number): number => (load > least ? Math.max(MIN_ROOM, (least / load) ** SHARPNESS) : 1)
+/** To the power of 16, squared out: it is asked for every target of every request. */
+function roomOf(least: number, load: number): number {
+  if (load <= least) return 1
+  const square = (least / load) ** 2
+  const fourth = square * square
+  const eighth = fourth * fourth
+  return Math.max(MIN_ROOM, eighth * eighth)
+}
