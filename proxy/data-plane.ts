@@ -216,9 +216,10 @@ export class DataPlane {
     this.#pools.apply(table, this.#addresses.apply(table.table))
     this.#prober.apply(
       // Each request to a last resort reaches another pod: what a probe heard would hold for none of them.
-      [...table.endpoints.values()].flatMap((endpoint) =>
-        endpoint.lastResort ? [] : [{ id: endpoint.id, model: endpoint.model, backend: endpoint.backend, endpoint }],
-      ),
+      [...table.endpoints.values()].flatMap((endpoint) => {
+        const { id, model, backend, lastResort } = endpoint
+        return lastResort ? [] : [{ id, model, backend, endpoint, aliases: table.models.get(model)?.entry.aliases ?? [] }]
+      }),
     )
     this.#holds.roomAnywhere()
     this.#metrics.swapped('applied')

@@ -116,6 +116,12 @@ export class Metrics {
     labelNames: ['result'],
   })
 
+  readonly #affinity = new CounterCells({
+    ...this.#shared,
+    name: 'llama_swap_affinity_total',
+    help: 'Requests to models that keep requests together; result is "kept", "shed" (their place had too much to do) or "none" (they belong to nothing).',
+    labelNames: ['model', 'result'],
+  })
   readonly #failedExpressions = new CounterCells({
     ...this.#shared,
     name: 'llama_swap_expression_failures_total',
@@ -162,6 +168,7 @@ export class Metrics {
     let before: string | undefined
     const failed = ending.sent?.rule.failedExpressions ?? 0
     if (failed > 0) this.#failedExpressions.add([rule], failed)
+    if (ending.sent?.affinity !== undefined) this.#affinity.add([ending.sent.model.entry.ref, ending.sent.affinity])
     for (const attempt of ending.attempts) {
       this.#attempts.add([attempt.model, attempt.backend, attemptWord(attempt)])
       this.#decisions.add([rule, attempt.model, before === undefined ? 'send' : before === attempt.model ? 'retry' : 'fallback'])
@@ -190,6 +197,7 @@ export class Metrics {
       this.#decisions,
       this.#continuations,
       this.#malformed,
+      this.#affinity,
     ])
       metric.tidy('model', isKnown)
     this.#genAi.tidy(isKnown)

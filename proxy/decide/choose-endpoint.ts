@@ -1,5 +1,7 @@
 import type { CompiledEndpoint } from '../routing-table/compiled.ts'
 import type { EndpointStrategy } from '../routing-table/v1.ts'
+import { prefixHash } from './affinity/prefix-hash.ts'
+import { session } from './affinity/session.ts'
 import { admits, rampPercent } from './circuit-view.ts'
 import { type EndpointStrategyOf, NO_STEPS, type Picked, type SeenByEndpoints } from './endpoint-strategies/endpoint-strategy.ts'
 import { leastLoad } from './endpoint-strategies/least-load.ts'
@@ -10,15 +12,14 @@ import { byPriority, headroomOf, spill } from './headroom.ts'
 import type { Candidate } from './input.ts'
 
 /**
- * Adding one = a file in `endpoint-strategies/` and its line here (PrefixHash and Session stand in for theirs); the shared suite in `strategies.test.ts` runs over
- * all of them.
+ * Adding one = a file and its line here; the shared suite in `strategies.test.ts` runs over all of them.
  */
 const STRATEGIES: Record<EndpointStrategy, EndpointStrategyOf> = {
   PowerOfTwo: powerOfTwo,
   RoundRobin: roundRobin,
   LeastLoad: leastLoad,
-  PrefixHash: powerOfTwo,
-  Session: powerOfTwo,
+  PrefixHash: prefixHash,
+  Session: session,
   Random: random,
 }
 

@@ -1,4 +1,5 @@
-import type { Strategy } from '../routing-table/v1.ts'
+import type { Sticky, Strategy } from '../routing-table/v1.ts'
+import { stuckTo } from './affinity/sticky.ts'
 import { rampPercent } from './circuit-view.ts'
 import { candidateHeadroom } from './headroom.ts'
 import type { Candidate, Factors, Input } from './input.ts'
@@ -28,7 +29,7 @@ export interface Target extends Pick<Choice, 'why' | 'steps'> {
   readonly factors: (candidate: Candidate) => Factors | undefined
 }
 
-type Asked = Omit<Question, 'parts'> & { readonly strategy: Strategy }
+type Asked = Omit<Question, 'parts'> & { readonly strategy: Strategy; readonly sticky: Sticky | undefined }
 
 /**
  * One target of those left, by the rule's strategy. A weight of 0 takes part only when every weight left is 0. Where the upstreams of a
@@ -42,7 +43,8 @@ export function chooseTarget(asked: Asked): Target | undefined {
     return { candidate: only, why: 'only target left', steps: NO_STEPS, factors: () => undefined }
   const weighed = weighedOf({ candidates, views })
   const { question, because } = shifted({ ...asked, ...weighed })
-  const choice = STRATEGIES[strategy](question)
+  const stuck = stuckTo(question.candidates, asked.sticky, asked.input.facts)
+  const choice = stuck === undefined ? STRATEGIES[strategy](question) : { at: stuck, why: 'sticky session', steps: NO_STEPS }
   const candidate = choice && question.candidates[choice.at]
   if (choice === undefined || candidate === undefined) return undefined
   const model = candidate.model

@@ -4,8 +4,10 @@
  */
 import { type Decision, type Rule, refuse } from './decision.ts'
 import type { Ctx, Input } from './input.ts'
+import { together } from './model-view.ts'
 import { capable } from './rules/capable.ts'
 import { clientMayUseModel } from './rules/client-may-use-model.ts'
+import { hasAdapter } from './rules/has-adapter.ts'
 import { hasSlot } from './rules/has-slot.ts'
 import { healthyEndpoint } from './rules/healthy-endpoint.ts'
 import { knownModel } from './rules/known-model.ts'
@@ -24,6 +26,7 @@ const RULES: readonly Rule[] = [
   clientMayUseModel, // before any rule of a policy is read, so that a hidden policy leaks nothing
   matchingRule, // turns the name into candidates
   capable, // a missing capability is the client's to mend: say so before windows and health
+  hasAdapter, // an adapter is where it is loaded
   withinContext, // never a smaller window than the prompt
   withinOutput, // a ceiling that refuses
   withinCost, // a ceiling on money, with what this request has cost already
@@ -43,7 +46,7 @@ const NO_RULE = {
   sticky: undefined,
   policy: undefined,
 } as const
-const START: Ctx = { claim: undefined, rule: NO_RULE, candidates: [], views: [], panic: false }
+const START: Ctx = { claim: undefined, rule: NO_RULE, candidates: [], views: [], all: together([]), panic: false }
 
 export function decide(input: Input): Decision {
   let ctx = START

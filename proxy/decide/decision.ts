@@ -1,10 +1,11 @@
 import type { Code } from '../errors.ts'
 import type { CompiledEndpoint, CompiledModel } from '../routing-table/compiled.ts'
 import type { QueueLimits, RequestPriority } from '../routing-table/v1.ts'
+import type { Kept } from './affinity/bounded.ts'
 import { requestPriorityOf } from './client-terms.ts'
 import type { Candidate, Ctx, Input, RuleInForce } from './input.ts'
 import type { Shortage } from './limits-view.ts'
-import type { ModelView } from './model-view.ts'
+import type { Standing } from './model-view.ts'
 
 /** A round robin's turn that was used up: its owner adds it to the cursor. */
 export interface CursorStep {
@@ -26,6 +27,8 @@ export type Decision =
       readonly clampOutputTokens: number | undefined
       readonly rule: RuleInForce
       readonly why: string
+      /** Of a model whose endpoints keep requests together. */
+      readonly affinity?: Kept
       readonly steps: readonly CursorStep[]
       readonly candidates: readonly Candidate[]
     }
@@ -110,20 +113,21 @@ export const lose = (ctx: Ctx, loses: (candidate: Candidate, index: number) => b
 })
 
 /**
- * Keeps the endpoints that fit; a candidate left without any has lost, and says why. `surely`: all endpoints of a model fit, by what is known
- * of them at once; then none is asked.
+ * Keeps the endpoints that fit; a candidate left without any has lost, and says why. `surely`: all endpoints of one model, or of all,
+ * fit by what holds of them together; then none is asked.
  */
 export function keepEndpoints(
   ctx: Ctx,
   fits: (endpoint: CompiledEndpoint, candidate: Candidate) => boolean,
   reason: (candidate: Candidate) => string,
-  surely: (view: ModelView, candidate: Candidate) => boolean = never,
+  surely: (standing: Standing) => boolean = never,
 ): Ctx {
+  if (surely(ctx.all)) return ctx
   let candidates: Candidate[] | undefined
   for (let at = 0; at < ctx.candidates.length; at++) {
     const [candidate, view] = [ctx.candidates[at], ctx.views[at]]
     if (candidate === undefined || candidate.lost !== undefined) continue
-    if (view !== undefined && surely(view, candidate)) continue
+    if (view !== undefined && surely(view)) continue
     const kept = thoseThat(fits, candidate)
     if (kept === candidate) continue
     candidates ??= [...ctx.candidates]

@@ -49,7 +49,11 @@ interface Case {
   readonly models: Readonly<Record<string, ModelLines>>
   readonly policies?: Readonly<Record<string, PolicyLines>>
   /** `body`: the request as it was sent, for expressions. */
-  readonly facts?: Partial<Facts> & { readonly body?: Readonly<Record<string, unknown>> }
+  readonly facts?: Partial<Facts> & {
+    readonly body?: Readonly<Record<string, unknown>>
+    readonly sessionKey?: number
+    readonly prefixKey?: number
+  }
   readonly live?: Readonly<Record<string, Partial<EndpointView>>>
   readonly cursors?: Readonly<Record<string, Weights>>
   readonly past?: readonly PastLines[]
@@ -99,6 +103,7 @@ const VIEW: EndpointView = {
   lacking: [],
   contextWindowTokens: undefined,
   outputPerSecond: undefined,
+  adapters: undefined,
   settled: true,
   paces: NO_PACES,
   inFlightAtSignals: 0,
@@ -124,7 +129,7 @@ export function readCase(file: string, text: string): Input {
     dice = 0,
   } = read
   assert.deepEqual(unknownFields(read, CASE_FIELDS), [])
-  assert.deepEqual(unknownFields(facts, [...Object.keys(FACTS), 'body']), [])
+  assert.deepEqual(unknownFields(facts, [...Object.keys(FACTS), 'body', 'sessionKey', 'prefixKey']), [])
   assert.deepEqual(unknownFields(limits, LIMIT_FIELDS), [])
   for (const view of Object.values(live)) assert.deepEqual(unknownFields(view, Object.keys(VIEW)), [])
   for (const attempt of past) assert.deepEqual(unknownFields(attempt, PAST_FIELDS), [])
@@ -142,7 +147,8 @@ export function readCase(file: string, text: string): Input {
       model: (model) => {
         const views = model.withLastResorts.map(({ id }) => viewAt(id))
         const pace = (bucket: number): Pace => paceOf(views, bucket)
-        return { ...standingOf(model, views, () => limits.quotaPercent !== undefined, nowMs), ...loadsOf(model, views, nowMs), pace }
+        const standing = standingOf(model, views, () => limits.quotaPercent !== undefined, nowMs)
+        return { ...standing, limited: true, ...loadsOf(model, views, nowMs), pace }
       },
       cursor: (key) => (cursors[key] === undefined ? undefined : new Map(Object.entries(cursors[key]))),
       limits: limitsOf(limits),
@@ -156,8 +162,9 @@ export function readCase(file: string, text: string): Input {
   }
 }
 
-function factsOf({ body, ...given }: NonNullable<Case['facts']>): Facts {
-  return { ...FACTS, ...given, ...(body !== undefined && { readBody: () => body }) }
+function factsOf({ body, sessionKey, prefixKey, ...given }: NonNullable<Case['facts']>): Facts {
+  const keys = { session: () => sessionKey, prefix: () => prefixKey }
+  return { ...FACTS, keys, ...given, ...(body !== undefined && { readBody: () => body }) }
 }
 
 const shortage = (lines: ShortLines | undefined): Shortage | undefined =>

@@ -3,7 +3,7 @@ import type { Capability, ExtraRoute, Fallback, FallbackClass, Ref, Sticky, Stra
 import type { CircuitView } from './circuit-view.ts'
 import type { FailureClass } from './classes.ts'
 import type { LimitsView, Shortage } from './limits-view.ts'
-import type { ModelView } from './model-view.ts'
+import type { ModelView, Standing } from './model-view.ts'
 import type { Paces } from './pace-view.ts'
 
 export const ROUTES = [
@@ -44,6 +44,13 @@ export interface Facts {
    * reads. Absent = empty.
    */
   readonly readBody?: () => Readonly<Record<string, unknown>>
+  readonly keys?: AffinityKeys
+}
+
+/** What keeps requests together: asked for by few strategies, and only then worked out. Undefined = it belongs to nothing. */
+export interface AffinityKeys {
+  session(): number | undefined
+  prefix(): number | undefined
 }
 
 /** Who asks, and the namespace whose rights the request has. */
@@ -75,6 +82,8 @@ export interface EndpointView extends CircuitView {
   /** Capabilities that a 501 has taken away, whatever is declared. */
   readonly lacking: readonly Capability[]
   readonly contextWindowTokens: number | undefined
+  /** Of its model's adapters those that its engine lists; undefined = not known. */
+  readonly adapters: readonly string[] | undefined
   /** Tokens it writes in a second while it is busy; undefined = not known. */
   readonly outputPerSecond: number | undefined
   /** Whether the engine has been recognised, or never will be (not probed). Before that its capabilities are unknown, not absent. */
@@ -195,6 +204,8 @@ export interface Ctx {
   readonly candidates: readonly Candidate[]
   /** Of each candidate's whole model, by the candidates' index. */
   readonly views: readonly ModelView[]
+  /** What holds of all of them. */
+  readonly all: Standing
   /** Every endpoint left is cooling down: the one that recovers soonest is tried all the same. */
   readonly panic: boolean
 }

@@ -58,6 +58,7 @@ export function fresh(model: Ref, settled: boolean, circuit: Circuit = CLOSED): 
     capabilities: undefined,
     contextWindowTokens: undefined,
     outputPerSecond: undefined,
+    adapters: undefined,
     throughput: undefined,
     settled,
     engine: undefined,

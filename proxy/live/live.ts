@@ -293,6 +293,7 @@ export class Live implements LiveView {
     state.lastProbeAtMs = report.atMs
     state.contextWindowTokens = report.contextWindowTokens ?? state.contextWindowTokens
     state.capabilities = report.capabilities ?? state.capabilities
+    state.adapters = report.adapters ?? state.adapters
     const endpoint = this.#applied.get(report.endpointId)
     if (endpoint !== undefined) this.#setRetest(endpoint, state)
     if (report.signalsAtMs !== undefined) {

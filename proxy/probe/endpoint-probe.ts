@@ -8,6 +8,7 @@ import { buildConnector, Pool } from 'undici'
 import { type EngineProfile, type HealthVerdict, type KnownEngine, type ProbeTarget, rootOf, USUAL } from '../engines/engine.ts'
 import { profileOf, recogniseEngine } from '../engines/engines.ts'
 import { known, parsed } from '../engines/fields.ts'
+import { adaptersOf } from './adapters.ts'
 import { ask, NoAnswer, type Question, type Reply } from './ask.ts'
 import type { ProbeClock } from './clock.ts'
 import type { Gate } from './gate.ts'
@@ -158,9 +159,11 @@ export class EndpointProbe {
     const path = profile.modelsRequest(this.#target)
     const list = path === profile.healthRequest(this.#target) ? health : await this.#ask(path).catch(ignoreNoAnswer)
     if (list?.status !== 200) return
-    const { upstreamModelFound, ...facts } = profile.readModels(parsed(list.body), this.#target.upstreamModel)
+    const json = parsed(list.body)
+    const { upstreamModelFound, ...facts } = profile.readModels(json, this.#target.upstreamModel)
+    const adapters = adaptersOf(this.#probed.aliases).filter((name) => profile.readModels(json, name).upstreamModelFound)
     this.#modelsReadAtMs = clock.monotonicMs()
-    this.#report = { ...this.#report, ...facts, modelMissing: !upstreamModelFound }
+    this.#report = { ...this.#report, ...facts, modelMissing: !upstreamModelFound, adapters }
   }
 
   #conclude(verdict: HealthVerdict, reason: string | undefined, responseMs?: number): void {
@@ -180,7 +183,7 @@ export class EndpointProbe {
   #forget(): void {
     this.#modelsReadAtMs = undefined
     if (this.#probed.backend.engine === 'Auto') this.#engine = undefined
-    const { contextWindowTokens: _c, capabilities: _p, modelMissing: _m, ...rest } = this.#report
+    const { contextWindowTokens: _c, capabilities: _p, modelMissing: _m, adapters: _a, ...rest } = this.#report
     this.#report = rest
   }
 

@@ -4,6 +4,8 @@
  * may not load, wake or swap a model (one token is asked only of what requests were sent to just now), and decides nothing: who reads the
  * reports does.
  */
+
+import { adaptersOf } from './adapters.ts'
 import { type ProbeClock, systemClock } from './clock.ts'
 import { type AddressGuard, EndpointProbe, type ProbeContext } from './endpoint-probe.ts'
 import { Gate } from './gate.ts'
@@ -87,10 +89,10 @@ function mayBeProbed({ backend }: ProbedEndpoint): boolean {
 }
 
 const isSame = ({ of, settings }: Running, probed: ProbedEndpoint): boolean =>
-  (of.endpoint === probed.endpoint && of.backend === probed.backend) || settings === settingsOf(probed)
+  (of.endpoint === probed.endpoint && of.backend === probed.backend && of.aliases === probed.aliases) || settings === settingsOf(probed)
 
 /** All that a probe depends on: a change of anything else (a weight) leaves it running. */
-function settingsOf({ backend, endpoint }: ProbedEndpoint): string {
+function settingsOf({ backend, endpoint, aliases }: ProbedEndpoint): string {
   const { engine, upstreamModel, health, signals, headers } = backend
-  return JSON.stringify([endpoint.origin, endpoint.basePath, engine, upstreamModel, health, signals, headers])
+  return JSON.stringify([endpoint.origin, endpoint.basePath, engine, upstreamModel, health, signals, headers, adaptersOf(aliases)])
 }

@@ -1,6 +1,6 @@
 /** What the prober is told and what it tells. */
 import type { KnownEngine } from '../engines/engine.ts'
-import type { Backend, Capability, Endpoint, Ref } from '../routing-table/v1.ts'
+import type { Alias, Backend, Capability, Endpoint, Ref } from '../routing-table/v1.ts'
 
 export interface ProbedEndpoint {
   /** The endpoint's id: opaque and unique. */
@@ -8,6 +8,8 @@ export interface ProbedEndpoint {
   model: Ref
   backend: Backend
   endpoint: Endpoint
+  /** Of the model: those with a name of their own at the engine are adapters, which some endpoints may lack. Absent = none. */
+  aliases?: readonly Alias[]
 }
 
 /** Everything known of one endpoint at one moment. Absent = unknown. A later report replaces an earlier one. */
@@ -32,6 +34,8 @@ export interface ProbeReport {
   capabilities?: readonly Capability[]
   /** The engine answers, and does not have the backend's `upstreamModel`. */
   modelMissing?: boolean
+  /** Of the model's adapters those that this engine has. */
+  adapters?: readonly string[]
 }
 
 /** What a probe of an open circuit has found: a health request, then a completion of one token. */

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { decide } from '../decide/decide.ts'
 import type { Client, Facts, LiveView } from '../decide/input.ts'
+import { affinityKeys } from '../dialects/affinity-key.ts'
 import type { Dialect } from '../dialects/dialect.ts'
 import { readBodyAgain, readRequest } from '../dialects/request.ts'
 import type { ApiError } from '../errors.ts'
@@ -35,7 +36,12 @@ export function explain(question: ExplainQuestion): { explanation: Explanation }
   const { model: asked, stream, needs, promptTokens, maxOutputTokens } = read.body
   const facts = { route: dialect.route, path: dialect.path, asked, stream, needs, promptTokens, maxOutputTokens, client }
   const decision = decide({
-    facts: { ...facts, headers, readBody: () => readBodyAgain(read.body) },
+    facts: {
+      ...facts,
+      headers,
+      readBody: () => readBodyAgain(read.body),
+      keys: affinityKeys(headers, () => readBodyAgain(read.body)),
+    },
     table,
     live,
     nowMs,

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Client, Facts } from '../decide/input.ts'
+import { affinityKeys } from '../dialects/affinity-key.ts'
 import type { Dialect } from '../dialects/dialect.ts'
 import { type RequestBody, readBodyAgain } from '../dialects/request.ts'
 import { parseDuration } from '../duration.ts'
@@ -160,6 +161,7 @@ const factsOf = ({ request, dialect }: Life, body: RequestBody, client: Client):
   headers: request.headers,
   client,
   readBody: () => readBodyAgain(body),
+  keys: affinityKeys(request.headers, () => readBodyAgain(body)),
 })
 
 async function attempt(

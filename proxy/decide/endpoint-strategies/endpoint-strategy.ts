@@ -1,4 +1,5 @@
 import type { CompiledEndpoint } from '../../routing-table/compiled.ts'
+import type { Kept } from '../affinity/bounded.ts'
 import type { CursorStep } from '../decision.ts'
 import type { Facts, Input } from '../input.ts'
 import type { ModelView } from '../model-view.ts'
@@ -25,6 +26,8 @@ export interface Picked {
   readonly endpoint: CompiledEndpoint
   /** In a few words; for clients too, so no address. */
   readonly why: string
+  /** Of strategies that keep requests together. */
+  readonly affinity?: Kept
   readonly steps: readonly CursorStep[]
 }
 

@@ -14,8 +14,8 @@ import { holdFor } from './within-quota.ts'
 export const strategyChooses: Rule = (ctx, input) => {
   const roll = rolls(input.dice)
   const tier = tierOf(ctx, input, roll)
-  const { strategy, key } = tier.candidates[0]?.via ?? ctx.rule
-  const target = chooseTarget({ strategy, key, ...tier, input, roll })
+  const { strategy, key, sticky } = tier.candidates[0]?.via ?? ctx.rule
+  const target = chooseTarget({ strategy, key, sticky, ...tier, input, roll })
   if (target === undefined) return refuse(ctx, 'no_available_target', `No endpoint of "${input.facts.asked}" can take requests.`)
   if (target.candidate.short !== undefined) return holdFor(ctx, target.candidate.short, [lineOf(target.candidate.model)], input)
   const picked = chooseEndpoint(target.candidate, input, roll)
@@ -39,6 +39,7 @@ export const strategyChooses: Rule = (ctx, input) => {
       picked.why,
     ),
     steps: [...target.steps, ...picked.steps],
+    ...(picked.affinity !== undefined && { affinity: picked.affinity }),
     candidates: withFactors(ctx, target, input),
   }
 }
