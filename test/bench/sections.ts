@@ -1,11 +1,16 @@
-/** docs/benchmarks.md has five parts that five programs write. PURE. */
+/** docs/benchmarks.md has parts that several programs write. PURE. */
 
 /** The headings at which parts begin; before the first of them stands the part of `make bench`. */
 const PARTS = '\n## What each part costs\n'
 const CONTROL_PLANE = '\n## Control plane\n'
 const SOAK = '\n## Soak\n'
 const CONTINUATION = '\n## Streams that break\n'
-const HEADINGS = [PARTS, CONTROL_PLANE, SOAK, CONTINUATION]
+const ROUTING = {
+  virtual: '\n## Routing, in virtual time\n',
+  sockets: '\n## Routing, over sockets\n',
+  engines: '\n## Routing, on real engines\n',
+} as const
+const HEADINGS = [PARTS, CONTROL_PLANE, SOAK, CONTINUATION, ...Object.values(ROUTING)]
 
 /** `text` as the first part, before what `document` has as its others. */
 export const withFirstPart = (document: string, text: string): string => joined(text, partsOf(document))
@@ -19,8 +24,11 @@ export const withControlPlane = (document: string, text: string): string => with
 /** `text` as the part of the soak, between what `document` has as its others. */
 export const withSoak = (document: string, text: string): string => withPart(document, SOAK, text)
 
-/** `text` as the last part, after what `document` has as its others. */
+/** `text` as the part of broken streams, between what `document` has as its others. */
 export const withContinuation = (document: string, text: string): string => withPart(document, CONTINUATION, text)
+
+/** `text` as one of the parts of routing, the last ones. */
+export const withRouting = (document: string, part: keyof typeof ROUTING, text: string): string => withPart(document, ROUTING[part], text)
 
 const withPart = (document: string, heading: string, text: string): string =>
   joined(firstPart(document), partsOf(document).set(heading, text))

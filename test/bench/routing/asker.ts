@@ -5,7 +5,15 @@ import type { Request } from './workload.ts'
 
 /** About a token each, for a tokenizer and for our estimate. */
 const WORDS = ['the', 'river', 'runs', 'past', 'an', 'old', 'stone', 'mill', 'and', 'into', 'wide', 'green', 'fields']
-const HAS_CONTENT = /"content":"[^"]/
+const CONTENT = /"content":"[^"]/g
+
+export interface AskerOptions {
+  /** Which engine serves the model of this name (`x-llama-swap-model`). */
+  readonly engineOf: (model: string) => number
+  readonly bodyOf: (request: Request) => Buffer
+  /** Whether an event has one token, and answers are as long as they turn out to be; else they are as long as was asked for. */
+  readonly tokenAnEvent: boolean
+}
 
 export interface Asker {
   /** Never rejects: what failed has no end. `url`: of a proxy. `startMs`: of the run, by `performance.now()`. */
@@ -14,15 +22,22 @@ export interface Asker {
   close(): void
 }
 
-export function makeAsker(engineOf: (model: string) => number): Asker {
+export function makeAsker({ engineOf, bodyOf, tokenAnEvent }: AskerOptions): Asker {
   const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY })
   const leaving = new AbortController()
-  const ask = (url: string, { promptTokens, outputTokens }: Request, startMs: number): Promise<Served> =>
+  const ask = (url: string, request: Request, startMs: number): Promise<Served> =>
     new Promise((resolve) => {
       const now = (): number => performance.now() - startMs
       const seen = { atMs: now(), engine: undefined as number | undefined, firstTokenMs: undefined as number | undefined }
-      const end = (endMs?: number): void => resolve({ ...seen, outputTokens, endMs, leftMs: endMs === undefined ? now() : undefined })
-      const body = bodyOf(promptTokens, outputTokens)
+      let events = 0
+      const end = (endMs?: number): void =>
+        resolve({
+          ...seen,
+          outputTokens: tokenAnEvent ? events : request.outputTokens,
+          endMs,
+          leftMs: endMs === undefined ? now() : undefined,
+        })
+      const body = bodyOf(request)
       const headers = { 'content-type': 'application/json', 'content-length': body.length }
       const sent = httpRequest(`${url}/v1/chat/completions`, { method: 'POST', agent, headers, signal: leaving.signal })
       sent.once('error', () => end())
@@ -31,7 +46,8 @@ export function makeAsker(engineOf: (model: string) => number): Asker {
         seen.engine = engineOf(String(response.headers['x-llama-swap-model']))
         response.setEncoding('utf8')
         response.on('data', (text: string) => {
-          if (seen.firstTokenMs === undefined && HAS_CONTENT.test(text)) seen.firstTokenMs = now()
+          events += text.match(CONTENT)?.length ?? 0
+          if (seen.firstTokenMs === undefined && events > 0) seen.firstTokenMs = now()
           if (text.includes('data: [DONE]')) whole = true
         })
         response.once('error', () => end())
@@ -48,14 +64,16 @@ export function makeAsker(engineOf: (model: string) => number): Asker {
   }
 }
 
-function bodyOf(promptTokens: number, outputTokens: number): Buffer {
-  const content = Array.from({ length: promptTokens }, (_, at) => WORDS[at % WORDS.length]).join(' ')
-  return Buffer.from(
+/** So many tokens, more or less. */
+export const promptOf = (tokens: number): string => Array.from({ length: tokens }, (_, at) => WORDS[at % WORDS.length]).join(' ')
+
+/** For an engine of ours: how long the answer is stands beside the prompt. */
+export const bodyForModel = ({ promptTokens, outputTokens }: Request): Buffer =>
+  Buffer.from(
     JSON.stringify({
       model: 'auto',
       stream: true,
-      messages: [{ role: 'user', content }],
+      messages: [{ role: 'user', content: promptOf(promptTokens) }],
       metadata: { prompt_tokens: String(promptTokens), output_tokens: String(outputTokens) },
     }),
   )
-}

@@ -1,7 +1,9 @@
 /** All cells of the scenario, each chooser with the same requests, seed by seed. */
+import type { EndpointStrategy, Strategy } from '../../../proxy/routing-table/v1.ts'
 import { type Outcome, outcomeOf } from './outcome.ts'
 import { ARRIVALS, type Arrivals, type Cell, type Chooser, HEAVIER_ARRIVALS, LOADS, PROXIES, SPEEDS, VIRTUAL_TIMELINE } from './scenario.ts'
 import { runVirtual } from './virtual.ts'
+import type { Routed } from './virtual-proxy.ts'
 import { totalCapacity } from './workload.ts'
 
 /** Outcomes of one cell by chooser's name, each in the order of the seeds. */
@@ -14,8 +16,8 @@ const cellsOf = (kinds: readonly Arrivals[]): readonly Cell[] =>
   LOADS.flatMap((load) => kinds.flatMap((arrivals) => PROXIES.map((proxies) => ({ load, arrivals, proxies }))))
 
 export const CELLS = cellsOf(ARRIVALS)
-export const targets = (strategy: Extract<Chooser, { kind: 'targets' }>['strategy']): Chooser => ({ kind: 'targets', strategy })
-export const endpoints = (strategy: Extract<Chooser, { kind: 'endpoints' }>['strategy']): Chooser => ({ kind: 'endpoints', strategy })
+export const targets = (strategy: Strategy): Routed => ({ kind: 'targets', strategy })
+export const endpoints = (strategy: EndpointStrategy): Routed => ({ kind: 'endpoints', strategy })
 
 export const IDEAL: Chooser = { kind: 'ideal', strategy: 'one queue' }
 

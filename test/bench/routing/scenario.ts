@@ -64,6 +64,9 @@ export const VARIATION = { bursty: 2, burstier: 3 } as const
 /** 2.5 times the rate, between them half of it; both last an exponential time with these means, in seconds. */
 export const SURGES = { rate: 2.5, seconds: 2, restRate: 0.5, restSeconds: 6 } as const
 
+/** For the report. */
+export const BURST_WORDS = `Arrivals are Poisson, or bursty: Gamma distributed times between them with a coefficient of variation of ${VARIATION.bursty}, clusters of some four requests at once. That is as bursty as one queue for all engines can still hold the gate against round robin with; with ${VARIATION.burstier}, which was tried first, it has 1.28 times round robin's goodput at 85 %, and in surges (${SURGES.rate} times the rate for ${SURGES.seconds} s on average, then half of it for ${SURGES.restSeconds} s) 1.07 times.`
+
 export const PROXIES = [1, 4] as const
 
 /**

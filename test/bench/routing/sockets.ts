@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { eventually } from '../../support/eventually.ts'
 import { type Program, startProgram } from '../../support/program.ts'
 import { type RunningProxy, startProxy } from '../../support/proxy.ts'
-import { type Asker, makeAsker } from './asker.ts'
+import { type Asker, bodyForModel, makeAsker } from './asker.ts'
 import type { Served } from './outcome.ts'
 import { type Cell, CUT, SLO, SPEEDS, type Timeline } from './scenario.ts'
 import { type Routed, tableOf } from './virtual-proxy.ts'
@@ -44,11 +44,14 @@ async function arrive(sides: readonly Side[], requests: readonly Request[], star
   }
 }
 
+/** Targets are called m0, m1, … */
+export const engineOf = (model: string): number => Number(/m(\d)$/.exec(model)?.[1])
+
 /** Engines, proxies and the clients of one strategy. Owner of their processes. */
 class Side {
   readonly #engines: readonly Engine[]
   readonly #proxies: readonly RunningProxy[]
-  readonly #asker: Asker = makeAsker((model) => Number(/m(\d)/.exec(model)?.[1]))
+  readonly #asker: Asker = makeAsker({ engineOf, bodyOf: bodyForModel, tokenAnEvent: false })
   readonly #answers: Promise<Served>[] = []
   readonly #open = new Set<{ readonly request: Request; readonly askedMs: number }>()
 
@@ -61,14 +64,14 @@ class Side {
     const engines: Engine[] = []
     const proxies: RunningProxy[] = []
     try {
-      for (const speed of SPEEDS) engines.push(await startEngine(speed))
+      engines.push(...(await Promise.all(SPEEDS.map(startEngine))))
       const table = tableOf(
         chooser,
         engines.map(({ url }) => url),
         'Auto',
       )
-      for (let at = 0; at < count; at++) proxies.push(await startProxy(table))
-      for (const proxy of proxies) await recognised(proxy)
+      proxies.push(...(await Promise.all(Array.from({ length: count }, () => startProxy(table)))))
+      await Promise.all(proxies.map(recognised))
       return new Side(engines, proxies)
     } catch (error) {
       await Promise.all([...proxies.map((proxy) => proxy.program.close()), ...engines.map(({ program }) => program.close())])

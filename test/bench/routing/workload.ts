@@ -28,22 +28,24 @@ const normal = (dice: Dice): number => Math.sqrt(2 * exponential(dice)) * Math.c
 const lengthOf = ({ median, sigma, least, most }: Lengths, dice: Dice): number =>
   Math.min(most, Math.max(least, Math.round(median * Math.exp(sigma * normal(dice)))))
 
-const jobOf = (dice: Dice): Job => ({ promptTokens: lengthOf(PROMPTS, dice), outputTokens: lengthOf(OUTPUTS, dice) })
+export const jobsOf =
+  (dice: Dice, prompts: Lengths, outputs: Lengths): (() => Job) =>
+  () => ({ promptTokens: lengthOf(prompts, dice), outputTokens: lengthOf(outputs, dice) })
 
 /** Requests a second that all engines together can do. */
 export function totalCapacity(): number {
-  const dice = diceOf(0, 'capacity')
-  const jobs = Array.from({ length: 10_000 }, () => jobOf(dice))
+  const jobs = Array.from({ length: 10_000 }, jobsOf(diceOf(0, 'capacity'), PROMPTS, OUTPUTS))
   return capacityOf(ENGINE, jobs) * SPEEDS.reduce((sum, speed) => sum + speed, 0)
 }
 
 /** In order of time. */
 export function requestsOf(arrivals: Arrivals, perSecond: number, seconds: number, seed: number): readonly Request[] {
   const [when, what] = [diceOf(seed, `${arrivals} times`), diceOf(seed, 'sizes')]
+  const job = jobsOf(what, PROMPTS, OUTPUTS)
   const gap = gapsOf(arrivals, perSecond, when)
   const requests: Request[] = []
   for (let at = gap() / perSecond; at < seconds; at += gap() / perSecond) {
-    requests.push({ ...jobOf(what), atMs: at * 1000, proxy: what() })
+    requests.push({ ...job(), atMs: at * 1000, proxy: what() })
     if (requests.length > MOST) throw new Error('too many requests')
   }
   return requests
