@@ -6,15 +6,14 @@ import type { EndpointView } from './input.ts'
 import { isFresh, loadIn, staleAtMs, workIn } from './load.ts'
 import { answerMs, NO_PACE, nth, type Pace, USUAL_OUTPUT_TOKENS } from './pace-view.ts'
 
-/**
- * All endpoints of a model at once, for decisions among many models: rules pass over a model of which nothing has to be asked one by one.
- * What it says holds for any part of the endpoints too, but for `ahead`, `work` and `takers`.
- */
-export interface ModelView {
+/** What holds of every endpoint of a model, or of several models: then none of them has to be asked. It holds of any part of them too. */
+export interface Standing {
   /** Every endpoint takes requests, as many as its weight says. */
   readonly calm: boolean
   /** Something of an upstream's quota is known. */
   readonly hasQuota: boolean
+  /** The model has limits of its own. */
+  readonly limited: boolean
   /** Capabilities that every endpoint has. */
   readonly can: number
   /** The least window of any endpoint. */
@@ -25,6 +24,10 @@ export interface ModelView {
   readonly speaks: BackendDialect | undefined
   /** Any of them has a price, or an hour of it has. */
   readonly priced: boolean
+}
+
+/** All endpoints of a model at once, for decisions among many models. */
+export interface ModelView extends Standing {
   /** Requests ahead of a new one at all endpoints that take requests, and how many these are. */
   readonly ahead: number
   readonly takers: number
@@ -35,21 +38,17 @@ export interface ModelView {
 }
 
 export type Loads = Pick<ModelView, 'ahead' | 'takers' | 'work'>
-export type Standing = Omit<ModelView, keyof Loads | 'pace'> & {
-  /** It holds until then if nothing happens. */
-  readonly untilMs: number
-}
 
 /** Looked at anew so often even where nothing has been said to have changed. */
 const MAX_AGE_MS = 1000
 
-/** `views`: of the model's endpoints with its last resorts, in their order. */
+/** `views`: of the model's endpoints with its last resorts, in their order. It holds until `untilMs` if nothing happens. */
 export function standingOf(
-  { withLastResorts }: CompiledModel,
+  { withLastResorts, entry }: CompiledModel,
   views: readonly EndpointView[],
   knowsQuota: (endpoint: CompiledEndpoint) => boolean,
   nowMs: number,
-): Standing {
+): Standing & { readonly untilMs: number } {
   let [calm, hasQuota, can, untilMs] = [true, false, EVERY_CAPABILITY, nowMs + MAX_AGE_MS]
   let [windowTokens, ceilingTokens] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
   for (const [at, endpoint] of withLastResorts.entries()) {
@@ -65,6 +64,7 @@ export function standingOf(
   return {
     calm,
     hasQuota,
+    limited: entry.limits !== undefined,
     can,
     windowTokens,
     ceilingTokens,
@@ -123,4 +123,22 @@ export function paceOf(views: readonly EndpointView[], bucket: number): Pace {
   if (known.length === 0) return NO_PACE
   const quarterMs = nth([...times], (known.length - 1) >> 2)
   return known[times.indexOf(quarterMs)] ?? NO_PACE
+}
+
+/** Of several models: what holds of all of them. */
+export function together(views: readonly Standing[]): Standing {
+  let [calm, hasQuota, limited, priced, can] = [true, false, false, false, EVERY_CAPABILITY]
+  let [windowTokens, ceilingTokens] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
+  let speaks = views[0]?.speaks
+  for (const view of views) {
+    calm &&= view.calm
+    hasQuota ||= view.hasQuota
+    limited ||= view.limited
+    priced ||= view.priced
+    can &= view.can
+    if (view.windowTokens < windowTokens) windowTokens = view.windowTokens
+    if (view.ceilingTokens < ceilingTokens) ceilingTokens = view.ceilingTokens
+    if (view.speaks !== speaks) speaks = undefined
+  }
+  return { calm, hasQuota, limited, can, windowTokens, ceilingTokens, speaks, priced }
 }

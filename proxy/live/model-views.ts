@@ -63,6 +63,7 @@ class Kept implements ModelView {
   loadKnown = false
   calm = false
   hasQuota = true
+  limited = true
   can = 0
   windowTokens = 0
   ceilingTokens = 0
@@ -88,6 +89,7 @@ class Kept implements ModelView {
     const standing = standingOf(this.about, this.#views, this.#seen.knowsQuota, nowMs)
     this.calm = standing.calm
     this.hasQuota = standing.hasQuota
+    this.limited = standing.limited
     this.can = standing.can
     this.windowTokens = standing.windowTokens
     this.ceilingTokens = standing.ceilingTokens

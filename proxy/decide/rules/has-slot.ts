@@ -6,12 +6,13 @@ import type { Ctx, Input } from '../input.ts'
  * cover overload its chain is no way out. When nothing else is left the request waits.
  */
 export const hasSlot: Rule = (ctx, input) => {
+  if (!ctx.all.limited) return next(ctx)
   const { live } = input
   const free = keepEndpoints(
     ctx,
     ({ id }, { model: { entry } }) => live.endpoint(id).inFlight < (entry.limits?.maxConcurrentPerEndpoint ?? Number.POSITIVE_INFINITY),
     () => 'its endpoints have as many requests as they may',
-    (_, { model: { entry } }) => entry.limits?.maxConcurrentPerEndpoint === undefined,
+    ({ limited }) => !limited,
   )
   const orderly = input.turn || input.past.length > 0 ? free : behindOthers(free, input)
   if (orderly === ctx) return next(ctx)
