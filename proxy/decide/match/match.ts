@@ -2,6 +2,7 @@
  * Whether a rule's conditions hold for a request, and which one does not. In: compiled matches, the facts, the time. Out: the first that does
  * not hold, by its field's name. Cheap conditions are asked first, whatever their order in the resource.
  */
+import { type Allowance, newAllowance } from '../../routing-table/cel/allowance.ts'
 import type { CompiledMatch, CompiledRule } from '../../routing-table/compiled.ts'
 import type { HeaderMatch, Match, Range } from '../../routing-table/v1.ts'
 import { clientFits } from '../client-terms.ts'
@@ -12,13 +13,16 @@ import { isTime } from './schedule.ts'
 /** The condition that does not hold. */
 export type Mismatch = keyof Match
 
-/** One decision's look at the conditions of many rules: the body is read at most once. */
+/** One decision's look at the conditions of many rules: the body is read at most once, and all expressions share one allowance of time. */
 export class Matching {
   readonly #facts: Facts
   readonly #nowMs: number
   readonly #expressions: ExpressionView
+  readonly #allowance: Allowance = newAllowance()
   /** Expressions that could not be evaluated, and so do not hold. */
   failedExpressions = 0
+  /** Why the last of them could not. */
+  lastFailure = ''
 
   constructor(facts: Facts, nowMs: number) {
     this.#facts = facts
@@ -41,9 +45,10 @@ export class Matching {
   #expressionMismatch({ entry, holds }: CompiledMatch): 'cel' | undefined {
     if (entry.cel === undefined) return undefined
     try {
-      return holds?.(this.#expressions.input()) === true ? undefined : 'cel'
-    } catch {
+      return holds?.(this.#expressions.input(), this.#allowance) === true ? undefined : 'cel'
+    } catch (error) {
       this.failedExpressions++
+      this.lastFailure = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)
       return 'cel'
     }
   }
@@ -64,7 +69,8 @@ const isWithin = ({ min = 0, max = Number.POSITIVE_INFINITY }: Range, value: num
   value !== undefined && value >= min && value <= max
 
 function headerFits(match: HeaderMatch, { headers }: Facts): boolean {
-  const sent = headers[match.name]
+  // What every object has, such as "constructor", is no header.
+  const sent = Object.hasOwn(headers, match.name) ? headers[match.name] : undefined
   if (sent === undefined) return false
   const values = typeof sent === 'string' ? [sent] : sent
   if (match.type === 'Present') return true

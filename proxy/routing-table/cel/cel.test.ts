@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { newAllowance } from './allowance.ts'
 import { type CelInput, compileCel } from './cel.ts'
 
 const INPUT: CelInput = {
@@ -23,7 +24,7 @@ function holds(text: string, input = INPUT): boolean | string {
   const compiled = compileCel(text)
   if ('mistake' in compiled) return `${compiled.mistake.line}:${compiled.mistake.column} ${compiled.mistake.message}`
   try {
-    return compiled.program(input)
+    return compiled.program(input, newAllowance())
   } catch (error) {
     return error instanceof Error ? (error.message.split('\n')[0] ?? '') : ''
   }
@@ -50,16 +51,42 @@ const CASES: Readonly<Record<string, boolean | string>> = {
   'facts.promptTokens + 1': '1:1 must be true or false, and is of type int',
   'request.model.matches("a+")': '1:1 matches() is not available here',
   'request.model.split("").size() > 1': '1:1 split() is not available here',
-  'request.messages.exists(a, request.messages.exists(b, a == b))':
-    '1:28 a loop inside another may only look through what that one gives it, such as a.content',
+  'request.messages.filter(m, m.role == "user").size() == 1': true,
+  'request.messages[size(request.messages) - 1].content.exists(p, p.type == "image_url")': true,
+  '"user" in request.messages.map(m, m.role)': true,
+  '["gpt", "au"].exists(p, request.model.startsWith(p))': true,
+  'request.messages.exists(m, m.role == request.model)': false,
+  'request.messages.map(m, request.messages).exists(x, x.size() > 9)':
+    '1:1 a loop may only look through a part of the request, or a list of constants',
+  '[request.model].map(t, t + t).exists(t, t == "")': '1:1 a loop may only look through a part of the request, or a list of constants',
+  'request.model': 'is neither true nor false',
+  headers: '1:1 must be true or false, and is of type map<string, string>',
 }
 
 for (const [text, expected] of Object.entries(CASES)) test(`CEL: ${text}`, () => assert.equal(holds(text), expected))
 
-test('a request with very long lists is not looked through', () => {
-  const request = { messages: Array.from({ length: 10_001 }, () => ({})) }
-  assert.equal(holds('request.messages.all(m, has(m.role))', { ...INPUT, request }), 'a list of the request has more than 10000 items')
-  assert.equal(holds('size(request.messages) > 10', { ...INPUT, request }), true)
+const LONG = { big: 'a'.repeat(1_000_000), messages: Array.from({ length: 20_000 }, (_, at) => ({ role: 'user', at })) }
+
+/** What would take seconds or more, and what is as much as all of a large request. */
+const LOOKS: Readonly<Record<string, boolean | string>> = {
+  'size(request.messages) > 10': true,
+  'request.big.contains("b")': false,
+  'request.messages[19999].at == 19999.0': true,
+  'request.messages.exists(m, m.at == 19999.0)': 'looking at this request would take too long',
+  'request.messages.exists(m, request.big.contains("b"))': 'looking at this request would take too long',
+  'request.messages.exists(a, request.messages.exists(b, a == b))': 'looking at this request would take too long',
+  'request.messages.filter(m, request.messages == request.messages).size() > 0': 'looking at this request would take too long',
+}
+
+for (const [text, expected] of Object.entries(LOOKS))
+  test(`CEL over a large request: ${text}`, () => assert.equal(holds(text, { ...INPUT, request: LONG }), expected))
+
+test('what one expression has looked at is not left for the next', () => {
+  const compiled = compileCel('request.big.contains("b")')
+  assert.ok('program' in compiled)
+  const allowance = newAllowance()
+  for (let times = 0; times < 4; times++) assert.equal(compiled.program({ ...INPUT, request: LONG }, allowance), false)
+  assert.throws(() => compiled.program({ ...INPUT, request: LONG }, allowance), /too long/)
 })
 
 test('any text is a program or a mistake with a place', () => {

@@ -1,10 +1,11 @@
 /**
  * CEL expressions over a request: the one environment that the operator checks them in and a proxy runs them in. In: a text. Out: a program, or
- * what is wrong with it and where. A program takes bounded time: no function that can stall, no loop within a loop over the same list, and
- * no list of more than 10,000 items is looked through.
+ * what is wrong with it and where. A program takes bounded time: no function that can stall, and what it is going to look at is counted
+ * before it runs, against an allowance that all expressions of one decision share.
  */
 import { Environment } from '@marcbachmann/cel-js'
-import { forbidden, hasLoop } from './bounds.ts'
+import { type Allowance, spend } from './allowance.ts'
+import { readsOf } from './reads.ts'
 
 /** What an expression sees. Whole numbers of ours are BigInt, as CEL's are; numbers of the request are doubles. */
 export interface CelInput {
@@ -16,8 +17,8 @@ export interface CelInput {
   readonly facts: Readonly<Record<string, unknown>>
 }
 
-/** Throws where the request has not what it asks for. */
-export type CelProgram = (input: CelInput) => boolean
+/** Throws where the request has not what it asks for, and where looking at it would take too long. */
+export type CelProgram = (input: CelInput, allowance: Allowance) => boolean
 
 export interface CelMistake {
   readonly message: string
@@ -49,32 +50,23 @@ export function compileCel(text: string): { readonly program: CelProgram } | { r
     if (!valid) return { mistake: mistakeOf(error, text) }
     if (type !== 'bool' && type !== 'dyn')
       return { mistake: { message: `must be true or false, and is of type ${type}`, line: 1, column: 1 } }
-    const found = forbidden(parsed.ast)
-    if (found !== undefined) return { mistake: { message: found.message, ...placeOf(found.at, text) } }
-    const loops = hasLoop(parsed.ast)
+    const {
+      reads,
+      forbidden: [first],
+    } = readsOf(parsed.ast)
+    if (first !== undefined) return { mistake: { message: first.message, ...placeOf(first.at, text) } }
     return {
-      program: (input) => {
-        if (loops && !isSmall(input.request)) throw new Error(`a list of the request has more than ${MAX_ITEMS} items`)
-        return parsed({ ...input }) === true
+      program: ({ request, client, headers, facts }, allowance) => {
+        const input = { request, client, headers, facts }
+        spend(reads, input, allowance)
+        const answer: unknown = parsed(input)
+        if (typeof answer !== 'boolean') throw new Error('is neither true nor false')
+        return answer
       },
     }
   } catch (error) {
     return { mistake: mistakeOf(error, text) }
   }
-}
-
-const MAX_ITEMS = 10_000
-
-/** Looks at as many values as it counts. */
-function isSmall(request: unknown): boolean {
-  let left = MAX_ITEMS
-  const fits = (value: unknown): boolean => {
-    if (typeof value !== 'object' || value === null) return true
-    const inner: readonly unknown[] = Array.isArray(value) ? value : Object.values(value)
-    left -= inner.length
-    return left >= 0 && inner.every(fits)
-  }
-  return fits(request)
 }
 
 /** The library's message without its drawing of the place. */
