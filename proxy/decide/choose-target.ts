@@ -81,7 +81,7 @@ const kept = ({ candidates, views }: Compared, keeps: (candidate: Candidate) => 
 /** What quotas and ramps make of the weights. */
 function shifted(asked: Omit<Question, 'parts'>): { readonly question: Question; readonly because: string } {
   const { candidates, views, input } = asked
-  if (views.every((view) => view.calm && !view.hasQuota)) return { question: { ...asked, parts: undefined }, because: '' }
+  if (asked.outlook.all.calm && !asked.outlook.all.hasQuota) return { question: { ...asked, parts: undefined }, because: '' }
   const headrooms = candidates.map((candidate) => candidateHeadroom(candidate, input))
   const parts = candidates.map((candidate, at) => (headrooms[at] ?? 1) * rampShare(candidate, input))
   if (parts.every((part) => part === 1)) return { question: { ...asked, parts: undefined }, because: '' }

@@ -4,7 +4,7 @@
  */
 import { type Decision, type Rule, refuse } from './decision.ts'
 import type { Ctx, Input } from './input.ts'
-import { together } from './model-view.ts'
+import { outlookOf } from './outlook.ts'
 import { capable } from './rules/capable.ts'
 import { clientMayUseModel } from './rules/client-may-use-model.ts'
 import { hasAdapter } from './rules/has-adapter.ts'
@@ -46,7 +46,7 @@ const NO_RULE = {
   sticky: undefined,
   policy: undefined,
 } as const
-const START: Ctx = { claim: undefined, rule: NO_RULE, candidates: [], views: [], all: together([]), panic: false }
+const START: Ctx = { claim: undefined, rule: NO_RULE, candidates: [], outlook: outlookOf([]), panic: false }
 
 export function decide(input: Input): Decision {
   let ctx = START

@@ -122,10 +122,10 @@ export function keepEndpoints(
   reason: (candidate: Candidate) => string,
   surely: (standing: Standing) => boolean = never,
 ): Ctx {
-  if (surely(ctx.all)) return ctx
+  if (surely(ctx.outlook.all)) return ctx
   let candidates: Candidate[] | undefined
   for (let at = 0; at < ctx.candidates.length; at++) {
-    const [candidate, view] = [ctx.candidates[at], ctx.views[at]]
+    const [candidate, view] = [ctx.candidates[at], ctx.outlook.views[at]]
     if (candidate === undefined || candidate.lost !== undefined) continue
     if (view !== undefined && surely(view)) continue
     const kept = thoseThat(fits, candidate)

@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict'
 import { dump, load } from 'js-yaml'
 import { plainBackend, plainModel } from '../../test/support/table-defaults.ts'
+import type { CompiledModel } from '../routing-table/compiled.ts'
 import {
   type Backend,
   compileTable,
@@ -19,8 +20,9 @@ import { CLOSED } from './circuit-view.ts'
 import type { Decision } from './decision.ts'
 import type { Candidate, EndpointView, Facts, Input, PastAttempt } from './input.ts'
 import type { LimitsView, Shortage } from './limits-view.ts'
-import { loadsOf, paceOf, standingOf } from './model-view.ts'
-import { NO_PACES, type Pace } from './pace-view.ts'
+import { loadsOf, type ModelView, paceOf, standingOf } from './model-view.ts'
+import { outlookOf } from './outlook.ts'
+import { NO_PACES } from './pace-view.ts'
 
 type BackendLines = Partial<Backend> & { readonly endpoints?: number; readonly lastResort?: boolean }
 type ModelLines = Partial<Omit<Model, 'backends'>> & { readonly backends?: readonly BackendLines[] }
@@ -135,6 +137,11 @@ export function readCase(file: string, text: string): Input {
   for (const attempt of past) assert.deepEqual(unknownFields(attempt, PAST_FIELDS), [])
   const table = tableOf(read)
   const viewAt = (id: string): EndpointView => ({ ...VIEW, ...live[id] })
+  const modelAt = (model: CompiledModel): ModelView => {
+    const views = model.withLastResorts.map(({ id }) => viewAt(id))
+    const standing = standingOf(model, views, () => limits.quotaPercent !== undefined, nowMs)
+    return { ...standing, limited: true, ...loadsOf(model, views, nowMs), pace: (bucket) => paceOf(views, bucket) }
+  }
   assert.deepEqual(
     [...Object.keys(live), ...past.map(({ endpoint }) => endpoint)].filter((id) => !table.endpoints.has(id)),
     [],
@@ -144,12 +151,8 @@ export function readCase(file: string, text: string): Input {
     table,
     live: {
       endpoint: viewAt,
-      model: (model) => {
-        const views = model.withLastResorts.map(({ id }) => viewAt(id))
-        const pace = (bucket: number): Pace => paceOf(views, bucket)
-        const standing = standingOf(model, views, () => limits.quotaPercent !== undefined, nowMs)
-        return { ...standing, limited: true, ...loadsOf(model, views, nowMs), pace }
-      },
+      model: modelAt,
+      outlook: (candidates) => outlookOf(candidates.map(({ model }) => modelAt(model))),
       cursor: (key) => (cursors[key] === undefined ? undefined : new Map(Object.entries(cursors[key]))),
       limits: limitsOf(limits),
     },

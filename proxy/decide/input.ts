@@ -3,7 +3,8 @@ import type { Capability, ExtraRoute, Fallback, FallbackClass, Ref, Sticky, Stra
 import type { CircuitView } from './circuit-view.ts'
 import type { FailureClass } from './classes.ts'
 import type { LimitsView, Shortage } from './limits-view.ts'
-import type { ModelView, Standing } from './model-view.ts'
+import type { ModelView } from './model-view.ts'
+import type { Outlook } from './outlook.ts'
 import type { Paces } from './pace-view.ts'
 
 export const ROUTES = [
@@ -104,6 +105,8 @@ export interface LiveView {
   endpoint(id: string): EndpointView
   /** All endpoints of a model at once. */
   model(model: CompiledModel, nowMs: number): ModelView
+  /** Of each candidate's model, and of all of them; `candidates`: as a rule has them at first. */
+  outlook(candidates: readonly Candidate[], nowMs: number): Outlook
   /** Smooth round robin's state of one list: share still owed per member, in turns; see smooth.ts. */
   cursor(key: string): ReadonlyMap<string, number> | undefined
 }
@@ -203,9 +206,7 @@ export interface Ctx {
   readonly rule: RuleInForce
   readonly candidates: readonly Candidate[]
   /** Of each candidate's whole model, by the candidates' index. */
-  readonly views: readonly ModelView[]
-  /** What holds of all of them. */
-  readonly all: Standing
+  readonly outlook: Outlook
   /** Every endpoint left is cooling down: the one that recovers soonest is tried all the same. */
   readonly panic: boolean
 }

@@ -24,6 +24,8 @@ export interface Standing {
   readonly speaks: BackendDialect | undefined
   /** Any of them has a price, or an hour of it has. */
   readonly priced: boolean
+  /** One of them is a Service's own address. */
+  readonly lastResorts: boolean
 }
 
 /** All endpoints of a model at once, for decisions among many models. */
@@ -44,7 +46,7 @@ const MAX_AGE_MS = 1000
 
 /** `views`: of the model's endpoints with its last resorts, in their order. It holds until `untilMs` if nothing happens. */
 export function standingOf(
-  { withLastResorts, entry }: CompiledModel,
+  { withLastResorts, endpoints, entry }: CompiledModel,
   views: readonly EndpointView[],
   knowsQuota: (endpoint: CompiledEndpoint) => boolean,
   nowMs: number,
@@ -70,6 +72,7 @@ export function standingOf(
     ceilingTokens,
     speaks: spokenBy(withLastResorts),
     priced: withLastResorts.some(isPriced),
+    lastResorts: endpoints.length < withLastResorts.length,
     untilMs,
   }
 }
@@ -127,7 +130,8 @@ export function paceOf(views: readonly EndpointView[], bucket: number): Pace {
 
 /** Of several models: what holds of all of them. */
 export function together(views: readonly Standing[]): Standing {
-  let [calm, hasQuota, limited, priced, can] = [true, false, false, false, EVERY_CAPABILITY]
+  let [calm, hasQuota, limited, can] = [true, false, false, EVERY_CAPABILITY]
+  let [priced, lastResorts] = [false, false]
   let [windowTokens, ceilingTokens] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
   let speaks = views[0]?.speaks
   for (const view of views) {
@@ -135,10 +139,11 @@ export function together(views: readonly Standing[]): Standing {
     hasQuota ||= view.hasQuota
     limited ||= view.limited
     priced ||= view.priced
+    lastResorts ||= view.lastResorts
     can &= view.can
     if (view.windowTokens < windowTokens) windowTokens = view.windowTokens
     if (view.ceilingTokens < ceilingTokens) ceilingTokens = view.ceilingTokens
     if (view.speaks !== speaks) speaks = undefined
   }
-  return { calm, hasQuota, limited, can, windowTokens, ceilingTokens, speaks, priced }
+  return { calm, hasQuota, limited, can, windowTokens, ceilingTokens, speaks, priced, lastResorts }
 }

@@ -2,7 +2,6 @@ import type { CompiledModel, CompiledPolicy, CompiledRule, CompiledTable, Compil
 import { DEFAULT_WHEN } from './classes.ts'
 import type { Candidate, Ctx, Input, RuleInForce } from './input.ts'
 import type { Matching } from './match/match.ts'
-import { together } from './model-view.ts'
 
 /** What a rule of a policy says, and the models it names: its own targets, then the chain that fallback adds. */
 export interface Ruling {
@@ -47,8 +46,7 @@ const leadsToPolicies = ({ entry, chain }: CompiledRule): boolean => entry.fallb
 
 /** What goes on from here: the rule, the models that may serve, and how each of them is. */
 export function begin({ claim, panic }: Ctx, { rule, candidates }: Ruling, { live, nowMs }: Input): Ctx {
-  const views = candidates.map(({ model }) => live.model(model, nowMs))
-  return { claim, rule, candidates, views, all: together(views), panic }
+  return { claim, rule, candidates, outlook: live.outlook(candidates, nowMs), panic }
 }
 
 function ownRuling(policy: CompiledPolicy, rule: CompiledRule): Ruling {

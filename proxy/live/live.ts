@@ -6,8 +6,9 @@
  */
 import { admits, CLOSED, type Trip } from '../decide/circuit-view.ts'
 import type { CursorStep } from '../decide/decision.ts'
-import type { LiveView } from '../decide/input.ts'
+import type { Candidate, LiveView } from '../decide/input.ts'
 import type { ModelView } from '../decide/model-view.ts'
+import type { Outlook } from '../decide/outlook.ts'
 import { smoothAdvance } from '../decide/smooth.ts'
 import type { Headers } from '../limits/limit-headers.ts'
 import { Limits } from '../limits/limits.ts'
@@ -111,6 +112,10 @@ export class Live implements LiveView {
 
   model(model: CompiledModel, nowMs: number): ModelView {
     return this.#views.of(model, nowMs)
+  }
+
+  outlook(candidates: readonly Candidate[], nowMs: number): Outlook {
+    return this.#views.outlook(candidates, nowMs)
   }
 
   cursor(key: string): ReadonlyMap<string, number> | undefined {

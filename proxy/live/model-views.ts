@@ -1,5 +1,6 @@
-import type { EndpointView } from '../decide/input.ts'
-import { loadsOf, type ModelView, paceOf, standingOf } from '../decide/model-view.ts'
+import type { Candidate, EndpointView } from '../decide/input.ts'
+import { type Loads, loadsOf, type ModelView, paceOf, standingOf } from '../decide/model-view.ts'
+import { type Outlook, outlookOf } from '../decide/outlook.ts'
 import { BUCKETS, type Pace } from '../decide/pace-view.ts'
 import type { CompiledEndpoint, CompiledModel } from '../routing-table/compiled.ts'
 import type { BackendDialect, Ref } from '../routing-table/v1.ts'
@@ -9,24 +10,53 @@ export interface Seen {
   readonly knowsQuota: (endpoint: CompiledEndpoint) => boolean
 }
 
+/** With the time of the newest decision. */
+type Eyes = Seen & { nowMs: number }
+
+interface Seeing {
+  readonly outlook: Outlook
+  readonly changes: number
+  readonly untilMs: number
+}
+
 /**
  * The endpoints of each model at once, kept while nothing changes: a decision among many models looks at each of them, and few have changed
  * since the last one. Whoever changes an endpoint says so: `moved` for its load, `changed` for anything else.
  */
 export class ModelViews {
-  readonly #seen: Seen
+  readonly #seen: Eyes
   readonly #kept = new Map<Ref, Kept>()
+  #outlooks = new WeakMap<readonly Candidate[], Seeing>()
+  /** Of anything but loads and paces. */
+  #changes = 0
 
   constructor(seen: Seen) {
-    this.#seen = seen
+    this.#seen = { ...seen, nowMs: 0 }
   }
 
   of(model: CompiledModel, nowMs: number): ModelView {
+    this.#seen.nowMs = nowMs
+    return this.#of(model, nowMs)
+  }
+
+  /** Of models that are asked for together. */
+  outlook(candidates: readonly Candidate[], nowMs: number): Outlook {
+    this.#seen.nowMs = nowMs
+    const known = this.#outlooks.get(candidates)
+    if (known !== undefined && known.changes === this.#changes && nowMs < known.untilMs) return known.outlook
+    const views = candidates.map(({ model }) => this.#of(model, nowMs))
+    const untilMs = views.reduce((soonest, view) => Math.min(soonest, view.untilMs), Number.POSITIVE_INFINITY)
+    const outlook = outlookOf(views)
+    this.#outlooks.set(candidates, { outlook, changes: this.#changes, untilMs })
+    return outlook
+  }
+
+  #of(model: CompiledModel, nowMs: number): Kept {
     const known = this.#kept.get(model.entry.ref)
-    if (known?.about === model) return known.at(nowMs)
-    const kept = new Kept(model, this.#seen)
-    this.#kept.set(model.entry.ref, kept)
-    return kept.at(nowMs)
+    const kept = known?.about === model ? known : new Kept(model, this.#seen)
+    if (kept !== known) this.#kept.set(model.entry.ref, kept)
+    kept.follow(nowMs)
+    return kept
   }
 
   /** As last looked at. */
@@ -41,7 +71,9 @@ export class ModelViews {
 
   changed(model: Ref): void {
     const kept = this.#kept.get(model)
-    if (kept !== undefined) kept.untilMs = Number.NEGATIVE_INFINITY
+    if (kept === undefined) return
+    kept.untilMs = Number.NEGATIVE_INFINITY
+    this.#changes++
   }
 
   paced(model: Ref): void {
@@ -51,12 +83,13 @@ export class ModelViews {
   /** Endpoints have come or gone. */
   clear(): void {
     this.#kept.clear()
+    this.#outlooks = new WeakMap()
   }
 }
 
 class Kept implements ModelView {
   readonly about: CompiledModel
-  readonly #seen: Seen
+  readonly #seen: Eyes
   readonly #views: readonly EndpointView[]
   readonly #paces: (Pace | undefined)[] = Array.from({ length: BUCKETS }, () => undefined)
   untilMs = Number.NEGATIVE_INFINITY
@@ -69,20 +102,17 @@ class Kept implements ModelView {
   ceilingTokens = 0
   speaks: BackendDialect | undefined
   priced = false
-  ahead = 0
-  takers = 0
-  work = 0
+  lastResorts = true
+  #loads: Loads = { ahead: 0, takers: 0, work: 0 }
 
-  constructor(model: CompiledModel, seen: Seen) {
+  constructor(model: CompiledModel, seen: Eyes) {
     this.about = model
     this.#seen = seen
     this.#views = model.withLastResorts.map(({ id }) => seen.endpoint(id))
   }
 
-  at(nowMs: number): ModelView {
+  follow(nowMs: number): void {
     if (nowMs >= this.untilMs) this.#lookAnew(nowMs)
-    else if (!this.loadKnown) this.#count(nowMs)
-    return this
   }
 
   #lookAnew(nowMs: number): void {
@@ -95,17 +125,30 @@ class Kept implements ModelView {
     this.ceilingTokens = standing.ceilingTokens
     this.speaks = standing.speaks
     this.priced = standing.priced
+    this.lastResorts = standing.lastResorts
     this.untilMs = standing.untilMs
     this.forgetPaces()
-    this.#count(nowMs)
+    this.loadKnown = false
   }
 
-  #count(nowMs: number): void {
-    const { ahead, takers, work } = loadsOf(this.about, this.#views, nowMs)
-    this.ahead = ahead
-    this.takers = takers
-    this.work = work
+  get ahead(): number {
+    return this.#load().ahead
+  }
+
+  get takers(): number {
+    return this.#load().takers
+  }
+
+  get work(): number {
+    return this.#load().work
+  }
+
+  /** Counted when it is asked for, at the time of the newest decision. */
+  #load(): Loads {
+    if (this.loadKnown) return this.#loads
+    this.#loads = loadsOf(this.about, this.#views, this.#seen.nowMs)
     this.loadKnown = true
+    return this.#loads
   }
 
   pace(bucket: number): Pace {

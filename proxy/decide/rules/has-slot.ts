@@ -6,7 +6,7 @@ import type { Ctx, Input } from '../input.ts'
  * cover overload its chain is no way out. When nothing else is left the request waits.
  */
 export const hasSlot: Rule = (ctx, input) => {
-  if (!ctx.all.limited) return next(ctx)
+  if (!ctx.outlook.all.limited) return next(ctx)
   const { live } = input
   const free = keepEndpoints(
     ctx,

@@ -11,7 +11,7 @@ import { mayTry } from './not-given-up.ts'
  * nobody has chosen.
  */
 export const lastResort: Rule = (ctx, input) => {
-  if (ctx.candidates.every(({ model }) => model.withLastResorts.length === model.endpoints.length)) return next(ctx)
+  if (!ctx.outlook.all.lastResorts) return next(ctx)
   const answered = input.past.some(({ failure }) => !UNREACHED.includes(failure))
   if (!answered && !ctx.candidates.some((candidate) => hasOther(candidate, ctx, input))) return next(ctx)
   return next(

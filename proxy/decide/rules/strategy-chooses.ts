@@ -5,6 +5,7 @@ import { lineOf, type Rule, refuse } from '../decision.ts'
 import { rolls } from '../dice.ts'
 import { bestHeadroom, spill } from '../headroom.ts'
 import type { Candidate, Ctx, Facts, Input, RuleInForce } from '../input.ts'
+import type { ModelView } from '../model-view.ts'
 import { holdFor } from './within-quota.ts'
 
 /**
@@ -15,7 +16,7 @@ export const strategyChooses: Rule = (ctx, input) => {
   const roll = rolls(input.dice)
   const tier = tierOf(ctx, input, roll)
   const { strategy, key, sticky } = tier.candidates[0]?.via ?? ctx.rule
-  const target = chooseTarget({ strategy, key, sticky, ...tier, input, roll })
+  const target = chooseTarget({ strategy, key, sticky, ...tier, outlook: ctx.outlook, input, roll })
   if (target === undefined) return refuse(ctx, 'no_available_target', `No endpoint of "${input.facts.asked}" can take requests.`)
   if (target.candidate.short !== undefined) return holdFor(ctx, target.candidate.short, [lineOf(target.candidate.model)], input)
   const picked = chooseEndpoint(target.candidate, input, roll)
@@ -44,11 +45,15 @@ export const strategyChooses: Rule = (ctx, input) => {
   }
 }
 
-type Tier = Pick<Ctx, 'candidates' | 'views'>
+interface Tier {
+  readonly candidates: readonly Candidate[]
+  readonly views: readonly ModelView[]
+}
 
 function tierOf(ctx: Ctx, input: Input, roll: () => number): Tier {
   const { fallback } = ctx.rule
-  if (ctx.candidates.every(({ lost, tier }) => lost === undefined && tier === 0)) return ctx
+  if (ctx.candidates.every(({ lost, tier }) => lost === undefined && tier === 0))
+    return { candidates: ctx.candidates, views: ctx.outlook.views }
   const left = ctx.candidates.filter(({ lost }) => lost === undefined)
   const tiers = [...new Set(left.map(({ tier }) => tier))].sort((a, b) => a - b)
   const inOrder = tiers.map((tier) => left.filter((candidate) => candidate.tier === tier))
@@ -57,9 +62,9 @@ function tierOf(ctx: Ctx, input: Input, roll: () => number): Tier {
   return among(ctx, spills ? (spill(inOrder, (group) => bestHeadroom(group, input), roll) ?? lowest) : lowest)
 }
 
-const among = ({ candidates, views }: Ctx, some: readonly Candidate[]): Tier => ({
+const among = ({ candidates, outlook }: Ctx, some: readonly Candidate[]): Tier => ({
   candidates: some,
-  views: views.filter((_, at) => {
+  views: outlook.views.filter((_, at) => {
     const candidate = candidates[at]
     return candidate !== undefined && some.includes(candidate)
   }),

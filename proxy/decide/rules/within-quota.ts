@@ -33,7 +33,7 @@ export const withinQuota: Rule = (ctx, input) => {
 
 function withinModelLimits(ctx: Ctx, input: Input): Verdict {
   const { live, facts, nowMs } = input
-  if (!ctx.all.limited) return next(ctx)
+  if (!ctx.outlook.all.limited) return next(ctx)
   const shortageOf = ({ lost, model }: Candidate): Shortage | undefined =>
     lost === undefined ? live.limits.modelShortage(model.entry.ref, facts, nowMs) : undefined
   if (!ctx.candidates.some((candidate) => shortageOf(candidate) !== undefined)) return next(ctx)
@@ -59,7 +59,7 @@ function without(ctx: Ctx, loses: (candidate: Candidate, index: number) => boole
 }
 
 function besideParked(ctx: Ctx, { live, nowMs }: Input): Ctx {
-  if (!ctx.all.hasQuota) return ctx
+  if (!ctx.outlook.all.hasQuota) return ctx
   const isParked = ({ endpoints }: Candidate): boolean => endpoints.every((endpoint) => live.limits.headroom(endpoint, nowMs) <= 0)
   const some = keepEndpoints(
     ctx,

@@ -6,10 +6,11 @@
 import type { Candidate, Factors, Input } from '../input.ts'
 import { TOKENS_LIKE_A_REQUEST } from '../load.ts'
 import type { ModelView } from '../model-view.ts'
+import type { Expected } from '../outlook.ts'
 import { medianOf, outputTokensOf } from '../pace-view.ts'
 import { estimatedUsd } from '../price.ts'
 import { workAhead } from './ahead.ts'
-import { expectedMs } from './expected.ts'
+import { expectedFor } from './expected.ts'
 import { type Choice, drawAt, NO_STEPS, type Question, round } from './strategy.ts'
 
 /** Of the square root of fastest ÷ own: times hold the load that there was already, and load is counted again beside them. */
@@ -22,16 +23,18 @@ const CROWDED = 1 / 2
 const MIN_ROOM = 1 / 1000
 const LEAST_WEIGHT = 1e-6
 
-export function adaptive({ candidates, views, parts, input, roll }: Question): Choice {
-  const speeds = speedsOf(views, input)
-  const cheapness = cheapnessOf(candidates, views, input)
+export function adaptive(question: Question): Choice {
+  const { candidates, views, parts, input, roll } = question
+  const expected = expectedFor(question)
+  const cheapness = question.outlook.all.priced ? cheapnessOf(candidates, input) : undefined
   const worths: number[] = []
   const loads: number[] = []
   const own = ownWork(candidates, input)
   let least = Number.POSITIVE_INFINITY
   for (let at = 0; at < candidates.length; at++) {
-    const [candidate, view, speed = 1] = [candidates[at], views[at], speeds[at]]
+    const [candidate, view] = [candidates[at], views[at]]
     if (candidate === undefined || view === undefined) continue
+    const speed = speedOf(expected, at)
     const worth = candidate.weight * speed * (cheapness?.[at] ?? 1) * fitnessOf(view, input)
     const load = workAhead(candidate, view, input) / Math.max(worth, LEAST_WEIGHT) + own / speed
     worths.push(worth)
@@ -45,7 +48,7 @@ export function adaptive({ candidates, views, parts, input, roll }: Question): C
     return {
       weight: round((candidates[at]?.weight ?? 0) / (part > 0 ? part : 1)),
       availability: round(part * upOf(candidates[at]) * roomOf(least, loads[at] ?? least)),
-      speed: round(speeds[at] ?? 1),
+      speed: round(speedOf(expected, at)),
       cheapness: round(cheapness?.[at] ?? 1),
       fitness: fitnessOf(views[at], input),
       share: round((shares[at] ?? 0) / Math.max(sumOf(shares), LEAST_WEIGHT)),
@@ -61,19 +64,13 @@ const words = ({ availability, speed, cheapness, fitness, share }: Factors): str
 const less = (name: string, value: number | undefined): string => (value === undefined || value === 1 ? '' : ` ${name} ${value}`)
 
 /** 1 where nothing is known of any. */
-function speedsOf(views: readonly ModelView[], input: Input): readonly number[] {
-  const speeds = expectedMs(views, input)
-  const fastest = leastOf(speeds)
-  for (let at = 0; at < speeds.length; at++) {
-    const ownMs = speeds[at] ?? 0
-    speeds[at] = ownMs > 0 ? Math.max(MIN_SPEED, Math.sqrt(fastest / ownMs)) : 1
-  }
-  return speeds
+function speedOf({ times, fastestMs }: Expected, at: number): number {
+  const ownMs = times[at] ?? 0
+  return ownMs > 0 ? Math.max(MIN_SPEED, Math.sqrt(fastestMs / ownMs)) : 1
 }
 
 /** Undefined = no price is known. One whose price is not known is taken to cost what its peers do at the median. */
-function cheapnessOf(candidates: readonly Candidate[], views: readonly ModelView[], { facts, live }: Input): readonly number[] | undefined {
-  if (!views.some(({ priced }) => priced)) return undefined
+function cheapnessOf(candidates: readonly Candidate[], { facts, live }: Input): readonly number[] | undefined {
   const costs = candidates.map(({ endpoints: [first] }) => (first && estimatedUsd(first, facts, live)) ?? Number.NaN)
   const usual = medianOf(costs)
   if (Number.isNaN(usual)) return undefined

@@ -1,5 +1,5 @@
 import { aheadOf } from './ahead.ts'
-import { expectedMs } from './expected.ts'
+import { expectedFor } from './expected.ts'
 import { leastLoad } from './least-load.ts'
 import { type Choice, drawAt, NO_STEPS, type Question } from './strategy.ts'
 
@@ -12,8 +12,8 @@ const MARGIN = 0.1
  */
 export function lowestLatency(question: Question): Choice {
   const { candidates, views, input, roll } = question
-  const expected = expectedMs(views, input)
-  if (expected.every(Number.isNaN)) return leastLoad(question)
+  const { times: expected, fastestMs } = expectedFor(question)
+  if (!Number.isFinite(fastestMs)) return leastLoad(question)
   const usual = candidates.reduce((sum, { weight }) => sum + weight, 0) / candidates.length
   const times = candidates.map((candidate, at) => {
     const view = views[at]

@@ -1,6 +1,7 @@
 import type { CursorStep } from '../decision.ts'
 import type { Candidate, Factors, Input } from '../input.ts'
 import type { ModelView } from '../model-view.ts'
+import type { Outlook } from '../outlook.ts'
 
 /**
  * One of `candidates`, all of one tier, that rules have left. Their weights are what quotas and ramps have left of the declared ones, and
@@ -12,6 +13,8 @@ export interface Question {
   readonly candidates: readonly Candidate[]
   /** Of each candidate's model. */
   readonly views: readonly ModelView[]
+  /** Of all models of the rule, be they left or not. */
+  readonly outlook: Outlook
   /** 0 to 1: of each candidate, what quotas and ramps have left; undefined = all of all. */
   readonly parts: readonly number[] | undefined
   readonly input: Input
