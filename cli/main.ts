@@ -28,6 +28,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     says: 'says where a request would go and why, without sending it',
     run: async (argv) => (await import('./explain.ts')).runExplain(argv, process.env),
   },
+  replay: {
+    says: 'says how new resources would have routed the requests of an access log',
+    run: async (argv) => (await import('./replay.ts')).runReplay(argv, process.env),
+  },
   status: {
     says: 'says whether an installation serves its LlamaModels and RoutingPolicies, and if not, why',
     run: async (argv) => (await import('./status.ts')).runStatus(argv),

@@ -28,16 +28,16 @@ export function accessLine(record: RequestRecord, level: LogLevel): string {
   return (
     `{"v":${VERSION},"time":"${isoTime(record.atMs)}","level":"${level}","msg":"request","request_id":${text(record.requestId)}` +
     `,"traceparent":${record.traceparent !== undefined && TRACEPARENT.test(record.traceparent) ? `"${record.traceparent}"` : 'null'}` +
-    `,"client":${text(client?.name)},"client_namespace":${text(client?.namespace)}` +
+    `,"client":${text(client?.name)},"client_namespace":${text(client?.namespace)},"service_account":${text(client?.serviceAccount)}` +
     `,"path":${text(record.path)},"route":"${record.dialect.route}","asked":${text(facts?.asked)},"stream":${facts?.stream ?? null}` +
     `,"needs":${facts === undefined ? 'null' : list(facts.needs, text)},"prompt_tokens_estimate":${number(facts?.promptTokens)},"max_output_tokens":${number(facts?.maxOutputTokens)}` +
     `,"status":${status},"code":${text(error?.code)},"error_type":${outcome === 'ok' ? 'null' : `"${outcome}"`}` +
-    `,"rule":${text(ruleOf(ending))},"why":${text(whyOf(ending))}` +
+    `,"policy":${text(policyOf(ending))},"rule":${text(ruleOf(ending))},"why":${text(whyOf(ending))}` +
     sentPart(ending) +
     `,"attempts":${list(ending?.attempts.slice(0, MAX_ATTEMPTS) ?? [], attemptPart)},"lost":${list(lostOf(ending), lostPart)}` +
     `,"table":{"epoch":${table.epoch},"seq":${table.seq}}` +
     `,"duration_ms":${number(record.durationMs)},"first_token_ms":${number(firstTokenMsOf(record))},"held_ms":${number(record.heldMs)},"overhead_us":${number(record.overheadMs === undefined ? undefined : record.overheadMs * 1000)}` +
-    `,"input_tokens":${number(ending?.usage?.inputTokens)},"output_tokens":${number(ending?.usage?.outputTokens)},"cached_input_tokens":${number(ending?.usage?.cachedInputTokens)},"usage_estimated":${ending?.usage?.estimated === true}` +
+    `,"input_tokens":${number(ending?.usage?.inputTokens)},"output_tokens":${number(ending?.usage?.outputTokens)},"cached_input_tokens":${number(ending?.usage?.cachedInputTokens)},"usage_estimated":${ending?.usage?.estimated === true},"cost_usd":${usd(ending)}` +
     `,"bytes":${bytesSent}}\n`
   )
 }
@@ -53,6 +53,19 @@ function isoTime(atMs: number): string {
     secondText = new Date(now * 1000).toISOString().slice(0, -'000Z'.length)
   }
   return `${secondText}${String(Math.floor(atMs) % 1000).padStart(3, '0')}Z`
+}
+
+const policyOf = (ending: Ending | undefined): string | undefined => ending?.sent?.rule.policy?.entry.ref
+
+/** Of all attempts that gave the client something; null = nothing did, or of one of them nobody knows. */
+function usd(ending: Ending | undefined): string {
+  let [sum, known] = [0, false]
+  for (const { costUsd, outcome } of ending?.attempts ?? []) {
+    if (costUsd === undefined && outcome === 'answered') return 'null'
+    known ||= costUsd !== undefined
+    sum += costUsd ?? 0
+  }
+  return known ? String(Math.round(sum * 1e12) / 1e12) : 'null'
 }
 
 const sentPart = (ending: Ending | undefined): string =>

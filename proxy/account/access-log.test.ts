@@ -21,6 +21,7 @@ test('the line of a request that fell back is JSON with every field of it', () =
     traceparent: null,
     client: 'team/key-of-ann',
     client_namespace: 'team',
+    service_account: null,
     path: '/v1/chat/completions',
     route: 'chat',
     asked: 'auto',
@@ -31,6 +32,7 @@ test('the line of a request that fell back is JSON with every field of it', () =
     status: 200,
     code: null,
     error_type: null,
+    policy: null,
     rule: 'default',
     why: 'weight 1/2',
     model: 'team/b',
@@ -57,6 +59,7 @@ test('the line of a request that fell back is JSON with every field of it', () =
     output_tokens: 101,
     cached_input_tokens: 64,
     usage_estimated: false,
+    cost_usd: null,
     bytes: 30_000,
   })
 })

@@ -1,7 +1,7 @@
 import type { Code } from '../errors.ts'
 import type { CompiledEndpoint, CompiledModel } from '../routing-table/compiled.ts'
 import type { QueueLimits, RequestPriority } from '../routing-table/v1.ts'
-import type { Kept } from './affinity/bounded.ts'
+import type { Kept } from './affinity/kept.ts'
 import { requestPriorityOf } from './client-terms.ts'
 import type { Candidate, Ctx, Input, RuleInForce } from './input.ts'
 import type { Shortage } from './limits-view.ts'

@@ -84,7 +84,7 @@ test('the metric is the ledger, to a millionth of a dollar', async () => {
         { key: BOB, client: 'default/bob' },
       ],
     }),
-    { args: ['--auth', 'Required'] },
+    { auth: 'Required' },
   )
   try {
     assert.equal((await post(proxy, ALICE, 'auto')).headers['x-llama-swap-model'], 'local')

@@ -11,9 +11,6 @@ const MORE = 1.25
 const FEW = 2
 const LEAST_WEIGHT = 1e-9
 
-/** What became of a request that has a place where it belongs: it went there, or that had too much to do. `none`: it has no key. */
-export type Kept = 'kept' | 'shed' | 'none'
-
 /**
  * Consistent hashing with bounded load: the endpoint that has the key, unless it has too much to do; then the next in the key's own order, which
  * is the same in every proxy. Without a key power of two.

@@ -1,5 +1,5 @@
 import type { CompiledEndpoint } from '../../routing-table/compiled.ts'
-import type { Kept } from '../affinity/bounded.ts'
+import type { Kept } from '../affinity/kept.ts'
 import type { CursorStep } from '../decision.ts'
 import type { Facts, Input } from '../input.ts'
 import type { ModelView } from '../model-view.ts'
