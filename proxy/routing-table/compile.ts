@@ -1,4 +1,4 @@
-import { compileCel } from './cel/cel.ts'
+import { type CelProgram, compileCel } from './cel/cel.ts'
 import { compileClaims } from './claims.ts'
 import type {
   Claim,
@@ -149,10 +149,18 @@ function compilePolicy(entry: Policy, models: ReadonlyMap<Ref, CompiledModel>): 
   return Object.freeze({ entry, ...splitRef(entry.ref), rules: Object.freeze(rules) })
 }
 
-/** An expression that is none was told of where the table was made. */
-function compileMatch(entry: Match): CompiledMatch {
-  const compiled = entry.cel === undefined ? undefined : compileCel(entry.cel)
-  return Object.freeze({ entry, holds: compiled !== undefined && 'program' in compiled ? compiled.program : undefined })
+const compileMatch = (entry: Match): CompiledMatch =>
+  Object.freeze({ entry, holds: entry.cel === undefined ? undefined : lazily(entry.cel) })
+
+/** Compiled when it is first asked, as a table may have many that never are. One that is none was told of where the table was made. */
+function lazily(text: string): CelProgram {
+  let compiled: ReturnType<typeof compileCel> | undefined
+  return (input, allowance) => {
+    compiled ??= compileCel(text)
+    if ('program' in compiled) return compiled.program(input, allowance)
+    const { line, column, message } = compiled.mistake
+    throw new Error(`line ${line}, column ${column}: ${message}`)
+  }
 }
 
 function targetsAny({ rules }: Policy, models: ReadonlySet<Ref>): boolean {

@@ -32,7 +32,7 @@ export interface CompiledTarget {
   readonly weight: number
 }
 
-/** `holds`: of its CEL expression; undefined where it has none, or one that is none. */
+/** `holds`: of its CEL expression; undefined where it has none. It throws where the text is none. */
 export interface CompiledMatch {
   readonly entry: Match
   readonly holds: CelProgram | undefined

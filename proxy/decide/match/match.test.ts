@@ -71,7 +71,15 @@ test('of each match of a rule that does not hold, the first condition that does 
     { rule: 'r2', matched: false, because: ['capabilities: the request has chat, tools', 'clients: the request has team-a/key'] },
     { rule: 'r3', matched: false, because: ['headers'] },
     { rule: 'r4', matched: false, because: ['schedule'] },
-    { rule: 'r5', matched: false, because: ['cel', 'cel could not be evaluated: No such key: tools', 'cel is no valid expression'] },
+    {
+      rule: 'r5',
+      matched: false,
+      because: [
+        'cel',
+        'cel could not be evaluated: No such key: tools',
+        'cel could not be evaluated: line 1, column 4: Unexpected token: EOF',
+      ],
+    },
     { rule: 'r6', matched: true, because: [] },
   ])
 })

@@ -45,7 +45,7 @@ export class Matching {
   #expressionMismatch({ entry, holds }: CompiledMatch): 'cel' | undefined {
     if (entry.cel === undefined) return undefined
     try {
-      return holds?.(this.#expressions.input(), this.#allowance) === true ? undefined : 'cel'
+      return holds?.(this.#expressions, this.#allowance) === true ? undefined : 'cel'
     } catch (error) {
       this.failedExpressions++
       this.lastFailure = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)

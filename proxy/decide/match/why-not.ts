@@ -28,7 +28,6 @@ function reasonOf(match: CompiledMatch, matching: Matching, facts: Facts): strin
   const field = matching.mismatch(match)
   if (field === undefined) return undefined
   if (matching.failedExpressions > failedBefore) return `cel could not be evaluated: ${matching.lastFailure}`
-  if (field === 'cel' && match.holds === undefined) return 'cel is no valid expression'
   const has = requestHas(field, facts)
   return has === '' ? field : `${field}: the request has ${has}`
 }

@@ -1,3 +1,4 @@
+import type { CelInput } from './cel-input.ts'
 import type { Path, Reading, Reads } from './reads.ts'
 
 /** How much the expressions of one decision may still look at, together. It counts down. */
@@ -7,7 +8,8 @@ export interface Allowance {
 
 /** A unit is a step of an evaluation, some 0.1 µs: 30 ms at worst, where every step fails and most others stop far below. */
 const UNITS = 300_000
-const CHARACTERS_A_UNIT = 16
+/** Characters of a text, or items of a list that is only copied or counted. */
+const ITEMS_A_UNIT = 16
 
 export const newAllowance = (): Allowance => ({ units: UNITS })
 
@@ -19,12 +21,15 @@ interface Scope {
 }
 
 /** Takes what the expression is going to look at. Throws where that is not left: it would take too long. */
-export function spend(reads: Reads, input: object, allowance: Allowance): void {
-  spendIn(
-    reads,
-    Object.entries(input).reduce<Scope | undefined>((outer, [variable, value]) => ({ variable, value, outer }), undefined),
-    allowance,
-  )
+export function spend(reads: Reads, input: CelInput, allowance: Allowance): void {
+  if (reads.readings.length + reads.loops.length === 0) take(allowance, reads.units)
+  else spendIn(reads, scopeOf(input), allowance)
+}
+
+function scopeOf(input: CelInput): Scope | undefined {
+  let scope: Scope | undefined
+  for (const variable of ['client', 'facts', 'headers', 'request'] as const) scope = { variable, value: input[variable], outer: scope }
+  return scope
 }
 
 function spendIn({ units, readings, loops }: Reads, scope: Scope | undefined, allowance: Allowance): void {
@@ -45,7 +50,7 @@ function weigh(value: unknown, { deep }: Reading, allowance: Allowance): void {
   const waiting = [value]
   while (waiting.length > 0) {
     const one = waiting.pop()
-    take(allowance, typeof one === 'string' ? 1 + one.length / CHARACTERS_A_UNIT : 1)
+    take(allowance, 1 + (typeof one === 'string' || Array.isArray(one) ? one.length / ITEMS_A_UNIT : 0))
     if (deep && typeof one === 'object' && one !== null) for (const inner of Object.values(one)) waiting.push(inner)
   }
 }

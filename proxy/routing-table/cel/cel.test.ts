@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { newAllowance } from './allowance.ts'
-import { type CelInput, compileCel } from './cel.ts'
+import { compileCel } from './cel.ts'
+import type { CelInput } from './cel-input.ts'
 
 const INPUT: CelInput = {
   request: {

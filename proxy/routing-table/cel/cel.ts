@@ -5,17 +5,8 @@
  */
 import { Environment } from '@marcbachmann/cel-js'
 import { type Allowance, spend } from './allowance.ts'
+import type { CelInput } from './cel-input.ts'
 import { readsOf } from './reads.ts'
-
-/** What an expression sees. Whole numbers of ours are BigInt, as CEL's are; numbers of the request are doubles. */
-export interface CelInput {
-  /** The body as the client sent it. */
-  readonly request: Readonly<Record<string, unknown>>
-  readonly client: Readonly<Record<string, string>>
-  /** Lower-case names; of several values the first; no credentials. */
-  readonly headers: Readonly<Record<string, string>>
-  readonly facts: Readonly<Record<string, unknown>>
-}
 
 /** Throws where the request has not what it asks for, and where looking at it would take too long. */
 export type CelProgram = (input: CelInput, allowance: Allowance) => boolean
@@ -56,8 +47,7 @@ export function compileCel(text: string): { readonly program: CelProgram } | { r
     } = readsOf(parsed.ast)
     if (first !== undefined) return { mistake: { message: first.message, ...placeOf(first.at, text) } }
     return {
-      program: ({ request, client, headers, facts }, allowance) => {
-        const input = { request, client, headers, facts }
+      program: (input, allowance) => {
         spend(reads, input, allowance)
         const answer: unknown = parsed(input)
         if (typeof answer !== 'boolean') throw new Error('is neither true nor false')

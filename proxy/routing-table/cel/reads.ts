@@ -22,7 +22,11 @@ const CALLS: ReadonlySet<string> = new Set([
   'filter',
 ])
 const LOOPS: ReadonlySet<string> = new Set(['all', 'exists', 'exists_one', 'map', 'filter'])
-const COMPARING: ReadonlySet<string> = new Set(['==', '!=', 'in'])
+/** They look at no more of a text than the expression itself is long. */
+const SHORT_CALLS: ReadonlySet<string> = new Set(['has', 'type', 'dyn', 'bool', 'startsWith', 'endsWith'])
+const COMPARING: ReadonlySet<string> = new Set(['==', '!=', '<', '<=', '>', '>='])
+/** Bounded by what a head may hold. */
+const SMALL_ROOTS: ReadonlySet<string> = new Set(['client', 'headers', 'facts'])
 const BRANCHING: ReadonlySet<string> = new Set(['&&', '||'])
 /** Of one turn of a loop, or one side of `&&` and `||`: that much an evaluation error costs, and each may hold one. */
 const MISTAKE_UNITS = 40
@@ -48,6 +52,7 @@ export interface Loop {
 /** What an expression looks at each time it runs, so that the time it takes is known before it is run. */
 export interface Reads {
   readonly units: number
+  /** Those that take the longer the more there is. */
   readonly readings: readonly Reading[]
   readonly loops: readonly Loop[]
 }
@@ -70,24 +75,38 @@ export function readsOf(ast: ASTNode): { readonly reads: Reads; readonly forbidd
   return { reads: draft([ast], forbidden), forbidden }
 }
 
-function draft(nodes: readonly ASTNode[], forbidden: Forbidden[]): Reads {
+/** How much of what an operand is gets looked at: a glance, its length, or all of it. */
+type Look = 'glance' | 'whole' | 'deep'
+
+function draft(nodes: readonly ASTNode[], forbidden: Forbidden[], look: Look = 'glance'): Reads {
   const into: Draft = { units: MISTAKE_UNITS, readings: [], loops: [], forbidden }
-  for (const node of nodes) gather(node, into, false)
+  for (const node of nodes) gather(node, into, look)
   return into
 }
 
-function gather(node: ASTNode, into: Draft, deep: boolean): void {
+function gather(node: ASTNode, into: Draft, look: Look): void {
   into.units += BRANCHING.has(node.op) ? MISTAKE_UNITS : 1
   const path = pathOf(node)
   if (path !== undefined) {
-    into.readings.push({ ...path, deep })
+    if (look !== 'glance') into.readings.push({ ...path, deep: look === 'deep' })
     gatherInside(node, into)
   } else if (node.op === 'rcall' && LOOPS.has(node.args[0])) gatherLoop(node, into)
   else {
     if (node.op === 'call' || node.op === 'rcall') judgeCall(node.args[0], node, into)
-    for (const child of childrenOf(node)) gather(child, into, COMPARING.has(node.op))
+    for (const child of childrenOf(node)) gather(child, into, lookAtOperands(node, look))
   }
 }
+
+function lookAtOperands(node: ASTNode, look: Look): Look {
+  if (node.op === 'call' || node.op === 'rcall') return SHORT_CALLS.has(node.args[0]) ? 'glance' : 'whole'
+  if (node.op === 'in') return isGlance(node.args[1]) ? 'glance' : 'deep'
+  if (COMPARING.has(node.op)) return childrenOf(node).some(({ op }) => op === 'value') ? 'glance' : 'deep'
+  if (BRANCHING.has(node.op) || node.op === '!_') return 'glance'
+  if (node.op === '?:' || node.op === 'list' || node.op === 'map') return look
+  return look === 'deep' ? 'deep' : 'whole'
+}
+
+const isGlance = (list: ASTNode): boolean => constantsIn(list) !== undefined || SMALL_ROOTS.has(pathOf(list)?.root ?? '')
 
 function judgeCall(name: string, { start }: ASTNode, { forbidden }: Draft): void {
   if (!CALLS.has(name)) forbidden.push({ message: `${name}() is not available here`, at: start })
@@ -95,7 +114,7 @@ function judgeCall(name: string, { start }: ASTNode, { forbidden }: Draft): void
 
 /** What stands in a path beside its names: indices, and filters of the lists that it goes through. */
 function gatherInside(node: ASTNode, into: Draft): void {
-  if (node.op === '[]') gather(node.args[1], into, false)
+  if (node.op === '[]') gather(node.args[1], into, 'glance')
   if (node.op === '.' || node.op === '[]') gatherInside(node.args[0], into)
   if (node.op === 'rcall') gatherLoop(node, into)
 }
@@ -111,7 +130,9 @@ function gatherLoop(node: Extract<ASTNode, { op: 'rcall' }>, into: Draft): void 
     into.forbidden.push({ message: 'a loop may only look through a part of the request, or a list of constants', at: range.start })
   else {
     if (typeof over !== 'number') gatherInside(range, into)
-    into.loops.push({ over, variable: item?.op === 'id' ? item.args : '', body: draft(bodies, into.forbidden) })
+    // What map makes may be looked at in any way.
+    const body = draft(bodies, into.forbidden, node.args[0] === 'map' ? 'deep' : 'glance')
+    into.loops.push({ over, variable: item?.op === 'id' ? item.args : '', body })
   }
 }
 
