@@ -20,7 +20,7 @@ import { CLOSED } from './circuit-view.ts'
 import type { Decision } from './decision.ts'
 import type { Candidate, EndpointView, Facts, Input, PastAttempt } from './input.ts'
 import type { LimitsView, Shortage } from './limits-view.ts'
-import { loadsOf, type ModelView, paceOf, standingOf } from './model-view.ts'
+import { loadsOf, type ModelView, paceOf, standingOf, takersOf } from './model-view.ts'
 import { outlookOf } from './outlook.ts'
 import { NO_PACES } from './pace-view.ts'
 
@@ -140,7 +140,7 @@ export function readCase(file: string, text: string): Input {
   const modelAt = (model: CompiledModel): ModelView => {
     const views = model.withLastResorts.map(({ id }) => viewAt(id))
     const standing = standingOf(model, views, () => limits.quotaPercent !== undefined, nowMs)
-    return { ...standing, limited: true, ...loadsOf(model, views, nowMs), pace: (bucket) => paceOf(views, bucket) }
+    return { ...standing, limited: true, loads: loadsOf(takersOf(model, views, nowMs)), pace: (bucket) => paceOf(views, bucket) }
   }
   assert.deepEqual(
     [...Object.keys(live), ...past.map(({ endpoint }) => endpoint)].filter((id) => !table.endpoints.has(id)),

@@ -25,7 +25,8 @@ export const loadOf = (endpoint: CompiledEndpoint, { live, nowMs }: Pick<Input, 
 export const loadIn = (endpoint: CompiledEndpoint, view: EndpointView, nowMs: number): number =>
   view.inFlight + othersIn(endpoint, view, nowMs)
 
-function othersIn(endpoint: CompiledEndpoint, view: EndpointView, nowMs: number): number {
+/** As the engine last told. */
+export function othersIn(endpoint: CompiledEndpoint, view: EndpointView, nowMs: number): number {
   if (view.signalsAtMs === Number.NEGATIVE_INFINITY || !isFresh(endpoint, view, nowMs)) return 0
   return Math.max(0, (view.running ?? 0) + (view.waiting ?? 0) - view.inFlightAtSignals)
 }
@@ -35,7 +36,10 @@ function othersIn(endpoint: CompiledEndpoint, view: EndpointView, nowMs: number)
  * they were told seconds ago, and several proxies that all believed the same old number would all go to the same place.
  */
 export const workIn = (endpoint: CompiledEndpoint, view: EndpointView, nowMs: number): number =>
-  view.inFlight + view.unreadTokens / TOKENS_LIKE_A_REQUEST + OTHERS_PART * othersIn(endpoint, view, nowMs)
+  workOf(view.inFlight, view.unreadTokens, othersIn(endpoint, view, nowMs))
+
+export const workOf = (inFlight: number, unreadTokens: number, others: number): number =>
+  inFlight + unreadTokens / TOKENS_LIKE_A_REQUEST + OTHERS_PART * others
 
 /**
  * Until a first token: those of ours that wait for theirs by the time between two, then the prompt by the time of a token. Undefined where

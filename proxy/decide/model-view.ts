@@ -3,7 +3,7 @@ import type { BackendDialect } from '../routing-table/v1.ts'
 import { capabilitiesIn, capabilitySet, EVERY_CAPABILITY } from './capability-set.ts'
 import { admits } from './circuit-view.ts'
 import type { EndpointView } from './input.ts'
-import { isFresh, loadIn, staleAtMs, workIn } from './load.ts'
+import { isFresh, othersIn, staleAtMs, workOf } from './load.ts'
 import { answerMs, NO_PACE, nth, type Pace, USUAL_OUTPUT_TOKENS } from './pace-view.ts'
 
 /** What holds of every endpoint of a model, or of several models: then none of them has to be asked. It holds of any part of them too. */
@@ -30,16 +30,19 @@ export interface Standing {
 
 /** All endpoints of a model at once, for decisions among many models. */
 export interface ModelView extends Standing {
-  /** Requests ahead of a new one at all endpoints that take requests, and how many these are. */
-  readonly ahead: number
-  readonly takers: number
-  /** The same with unread prompts. */
-  readonly work: number
+  readonly loads: Loads
   /** How fast its better endpoints answer, by bucket. */
   pace(bucket: number): Pace
 }
 
-export type Loads = Pick<ModelView, 'ahead' | 'takers' | 'work'>
+export interface Loads {
+  /** Endpoints that take requests. */
+  readonly takers: number
+  /** Requests ahead of a new one, for each of them. */
+  readonly ahead: number
+  /** The same with unread prompts, and with less of what others do: see `workIn`. */
+  readonly work: number
+}
 
 /** Looked at anew so often even where nothing has been said to have changed. */
 const MAX_AGE_MS = 1000
@@ -98,18 +101,35 @@ function surely({ backend }: CompiledEndpoint, view: EndpointView): number {
   return (can === undefined ? EVERY_CAPABILITY : capabilitySet(can)) & ~capabilitySet(view.lacking)
 }
 
-export const takes = (view: EndpointView, nowMs: number): boolean => view.ready !== false && admits(view, nowMs) !== 'none'
+const takes = (view: EndpointView, nowMs: number): boolean => view.ready !== false && admits(view, nowMs) !== 'none'
 
-export function loadsOf({ withLastResorts }: CompiledModel, views: readonly EndpointView[], nowMs: number): Loads {
-  let [ahead, takers, work] = [0, 0, 0]
-  for (let at = 0; at < views.length; at++) {
-    const [endpoint, view] = [withLastResorts[at], views[at]]
-    if (endpoint === undefined || view === undefined || endpoint.lastResort || !takes(view, nowMs)) continue
-    ahead += loadIn(endpoint, view, nowMs)
-    work += workIn(endpoint, view, nowMs)
-    takers++
+/** Endpoints that take requests, with what others have there: changes by what is told of them, not with every request of ours. */
+export interface Takers {
+  readonly views: readonly EndpointView[]
+  readonly others: number
+}
+
+export function takersOf({ withLastResorts }: CompiledModel, views: readonly EndpointView[], nowMs: number): Takers {
+  const taking: EndpointView[] = []
+  let others = 0
+  for (const [at, endpoint] of withLastResorts.entries()) {
+    const view = views[at]
+    if (view === undefined || endpoint.lastResort || !takes(view, nowMs)) continue
+    taking.push(view)
+    others += othersIn(endpoint, view, nowMs)
   }
-  return { ahead, takers, work }
+  return { views: taking, others }
+}
+
+export function loadsOf({ views, others }: Takers): Loads {
+  let [inFlight, unreadTokens] = [0, 0]
+  for (const view of views) {
+    inFlight += view.inFlight
+    unreadTokens += view.unreadTokens
+  }
+  const takers = views.length
+  const each = 1 / Math.max(1, takers)
+  return { takers, ahead: (inFlight + others) * each, work: workOf(inFlight, unreadTokens, others) * each }
 }
 
 /** Requests go to the better ones of a model's endpoints: its pace is that of the last one of the best quarter. */

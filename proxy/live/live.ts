@@ -251,7 +251,6 @@ export class Live implements LiveView {
       state.throughput.answered(shown.outputTokens, nowMs)
       state.outputPerSecond = state.throughput.perSecond
     }
-    this.#views.paced(state.model)
   }
 
   /** It was waited for so long and gave nothing. */
@@ -259,7 +258,6 @@ export class Live implements LiveView {
     const state = this.#endpoints.get(id)
     if (state === undefined) return
     this.#pacesOf(state).silent(promptTokens, waitedMs, nowMs)
-    this.#views.paced(state.model)
   }
 
   #pacesOf(state: Mutable): PaceBook {

@@ -1,5 +1,5 @@
 import type { Candidate, EndpointView } from '../decide/input.ts'
-import { type Loads, loadsOf, type ModelView, paceOf, standingOf } from '../decide/model-view.ts'
+import { type Loads, loadsOf, type ModelView, paceOf, standingOf, type Takers, takersOf } from '../decide/model-view.ts'
 import { type Outlook, outlookOf } from '../decide/outlook.ts'
 import { BUCKETS, type Pace } from '../decide/pace-view.ts'
 import type { CompiledEndpoint, CompiledModel } from '../routing-table/compiled.ts'
@@ -9,6 +9,8 @@ export interface Seen {
   readonly endpoint: (id: string) => EndpointView
   readonly knowsQuota: (endpoint: CompiledEndpoint) => boolean
 }
+
+const PACE_AGE_MS = 500
 
 /** With the time of the newest decision. */
 type Eyes = Seen & { nowMs: number }
@@ -76,10 +78,6 @@ export class ModelViews {
     this.#changes++
   }
 
-  paced(model: Ref): void {
-    this.#kept.get(model)?.forgetPaces()
-  }
-
   /** Endpoints have come or gone. */
   clear(): void {
     this.#kept.clear()
@@ -91,7 +89,7 @@ class Kept implements ModelView {
   readonly about: CompiledModel
   readonly #seen: Eyes
   readonly #views: readonly EndpointView[]
-  readonly #paces: (Pace | undefined)[] = Array.from({ length: BUCKETS }, () => undefined)
+  readonly #paces: ({ readonly pace: Pace; readonly untilMs: number } | undefined)[] = Array.from({ length: BUCKETS }, () => undefined)
   untilMs = Number.NEGATIVE_INFINITY
   loadKnown = false
   calm = false
@@ -103,6 +101,7 @@ class Kept implements ModelView {
   speaks: BackendDialect | undefined
   priced = false
   lastResorts = true
+  #takers: Takers = { views: [], others: 0 }
   #loads: Loads = { ahead: 0, takers: 0, work: 0 }
 
   constructor(model: CompiledModel, seen: Eyes) {
@@ -127,39 +126,28 @@ class Kept implements ModelView {
     this.priced = standing.priced
     this.lastResorts = standing.lastResorts
     this.untilMs = standing.untilMs
-    this.forgetPaces()
+    this.#forgetPaces()
+    this.#takers = takersOf(this.about, this.#views, nowMs)
     this.loadKnown = false
   }
 
-  get ahead(): number {
-    return this.#load().ahead
-  }
-
-  get takers(): number {
-    return this.#load().takers
-  }
-
-  get work(): number {
-    return this.#load().work
-  }
-
-  /** Counted when it is asked for, at the time of the newest decision. */
-  #load(): Loads {
-    if (this.loadKnown) return this.#loads
-    this.#loads = loadsOf(this.about, this.#views, this.#seen.nowMs)
+  get loads(): Loads {
+    if (!this.loadKnown) this.#loads = loadsOf(this.#takers)
     this.loadKnown = true
     return this.#loads
   }
 
+  /** Of several endpoints as of a while ago: to compare them all takes longer than a decision may. */
   pace(bucket: number): Pace {
+    const { nowMs } = this.#seen
     const known = this.#paces[bucket]
-    if (known !== undefined) return known
-    const made = paceOf(this.#views, bucket)
-    this.#paces[bucket] = made
-    return made
+    if (known !== undefined && nowMs < known.untilMs) return known.pace
+    const pace = paceOf(this.#views, bucket)
+    this.#paces[bucket] = { pace, untilMs: nowMs + PACE_AGE_MS }
+    return pace
   }
 
-  forgetPaces(): void {
+  #forgetPaces(): void {
     this.#paces.fill(undefined)
   }
 }

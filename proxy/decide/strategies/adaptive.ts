@@ -30,12 +30,13 @@ export function adaptive(question: Question): Choice {
   const worths: number[] = []
   const loads: number[] = []
   const own = ownWork(candidates, input)
+  const fits = question.outlook.all.windowTokens >= tokensOf(input)
   let least = Number.POSITIVE_INFINITY
   for (let at = 0; at < candidates.length; at++) {
     const [candidate, view] = [candidates[at], views[at]]
     if (candidate === undefined || view === undefined) continue
     const speed = speedOf(expected, at)
-    const worth = candidate.weight * speed * (cheapness?.[at] ?? 1) * fitnessOf(view, input)
+    const worth = candidate.weight * speed * (cheapness?.[at] ?? 1) * (fits ? 1 : fitnessOf(view, input))
     const load = workAhead(candidate, view, input) / Math.max(worth, LEAST_WEIGHT) + own / speed
     worths.push(worth)
     loads.push(load)
@@ -87,8 +88,10 @@ function leastOf(numbers: readonly number[]): number {
   return least
 }
 
-const fitnessOf = (view: ModelView | undefined, { facts }: Input): number =>
-  view !== undefined && view.windowTokens < facts.promptTokens + outputTokensOf(facts.maxOutputTokens) ? CROWDED : 1
+const tokensOf = ({ facts }: Input): number => facts.promptTokens + outputTokensOf(facts.maxOutputTokens)
+
+const fitnessOf = (view: ModelView | undefined, input: Input): number =>
+  view !== undefined && view.windowTokens < tokensOf(input) ? CROWDED : 1
 
 /** What this request would add, for the usual weight. */
 function ownWork(candidates: readonly Candidate[], { facts }: Input): number {
