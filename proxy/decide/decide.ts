@@ -57,3 +57,18 @@ export function decide(input: Input): Decision {
   }
   return refuse(ctx, 'internal', 'No rule decided.')
 }
+
+/** Told of each rule that only narrows: what there was before it and after it. */
+export type Watch = (rule: Rule, before: Ctx, after: Ctx) => void
+
+/** The same decision, watched: for explain, which says what each rule has taken. */
+export function decideWatched(input: Input, watch: Watch): Decision {
+  let ctx = START
+  for (const rule of RULES) {
+    const verdict = rule(ctx, input)
+    if (verdict.kind !== 'next') return verdict
+    watch(rule, ctx, verdict.ctx)
+    ctx = verdict.ctx
+  }
+  return refuse(ctx, 'internal', 'No rule decided.')
+}

@@ -84,7 +84,18 @@ function decideAndReserve(run: Run, standing: Standing, turn: boolean): Settled 
 }
 
 const ask = ({ facts, table, live, holds, now, dice }: Run, { past, admitted }: Standing, turn: boolean): Decision =>
-  decide({ facts, table, live, nowMs: now(), dice: dice(), past, turn, admitted, waitingFor: (ref) => holds.waitingFor(ref) })
+  decide({
+    facts,
+    table,
+    live,
+    nowMs: now(),
+    dice: dice(),
+    past,
+    turn,
+    admitted,
+    waitingFor: (ref) => holds.waitingFor(ref),
+    explain: facts.headers['x-llama-swap-debug'] === '1',
+  })
 
 const LATE = {
   code: 'queue_timeout',

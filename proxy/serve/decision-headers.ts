@@ -1,5 +1,5 @@
 import type { Refusal } from '../decide/decision.ts'
-import type { Candidate } from '../decide/input.ts'
+import type { Candidate, Factors } from '../decide/input.ts'
 import type { Shortage } from '../decide/limits-view.ts'
 import { isVisible } from '../decide/visible.ts'
 import type { Sent } from '../forward/run.ts'
@@ -57,18 +57,21 @@ export interface ShownCandidate {
   readonly weight: number
   readonly tier: number
   readonly endpoints: number
+  /** What its strategy has compared. */
+  readonly factors?: Factors
   /** Why it lost; absent = it was still in the running. */
   readonly lost?: string
 }
 
 /** Candidates as far as the client may see them: others stand without a name. */
 export function shownCandidates(candidates: readonly Candidate[], clientNamespace: string): ShownCandidate[] {
-  return candidates.map(({ model, weight, tier, endpoints, lost }) => {
+  return candidates.map(({ model, weight, tier, endpoints, factors, lost }) => {
     return {
       model: isVisible(model, clientNamespace) ? shownName(model, clientNamespace) : '(hidden)',
       weight,
       tier,
       endpoints: endpoints.length,
+      ...(factors !== undefined && isVisible(model, clientNamespace) && { factors }),
       ...(lost !== undefined && { lost }),
     }
   })
