@@ -23,12 +23,16 @@ function judgeInterrupts(spec: RoutingPolicySpec, rules: readonly PolicyRule[], 
   const places = Map.groupBy(rules, (_rule, index) => (own[index] === true ? `spec.rules[${index}].fallback` : 'spec.fallback'))
   return [...places].flatMap(([at, judged]) => {
     const asked = judged.filter(({ fallback }) => fallback.interrupt === 'Continue')
-    const models = modelsOf(asked, seeker)
+    const models = leadsElsewhere(asked) ? [] : modelsOf(asked, seeker)
     return models.length > 0 && !models.some(({ backends }) => backends.some(mayContinue))
       ? [problem('NothingContinues', seeker.object, `${at}.interrupt`)]
       : []
   })
 }
+
+/** What other policies name is theirs. */
+const leadsElsewhere = (rules: readonly PolicyRule[]): boolean =>
+  rules.some(({ fallback }) => fallback.targets.some((target) => 'policy' in target))
 
 /** Capabilities that nobody declared are found out later. */
 const mayContinue = ({ capabilities }: Backend): boolean => capabilities === undefined || capabilities.includes('prefixContinuation')
