@@ -22,13 +22,14 @@ const ROWS: Readonly<Record<string, Row>> = {
   'proxy/errors.ts': { pure: true, imports: [] },
   'proxy/duration.ts': { pure: true, imports: [] },
   'proxy/version.ts': { imports: [] },
-  'proxy/decide': { pure: true, imports: ['proxy/routing-table', 'proxy/errors.ts'] },
-  'proxy/dialects': { pure: true, imports: ['proxy/routing-table', 'proxy/errors.ts', 'proxy/decide'] },
+  'proxy/estimate': { pure: true, imports: [] },
+  'proxy/decide': { pure: true, imports: ['proxy/estimate', 'proxy/routing-table', 'proxy/errors.ts'] },
+  'proxy/dialects': { pure: true, imports: ['proxy/estimate', 'proxy/routing-table', 'proxy/errors.ts', 'proxy/decide'] },
   'proxy/engines': { pure: true, imports: ['proxy/routing-table'] },
   'proxy/probe': { imports: ['proxy/routing-table', 'proxy/engines'], packages: ['undici'] },
   'proxy/hold': { imports: ['proxy/routing-table'] },
   'proxy/limits': { pure: true, imports: ['proxy/routing-table', 'proxy/decide'] },
-  'proxy/live': { imports: ['proxy/routing-table', 'proxy/decide', 'proxy/limits', 'proxy/probe'] },
+  'proxy/live': { imports: ['proxy/estimate', 'proxy/routing-table', 'proxy/decide', 'proxy/limits', 'proxy/probe'] },
   'proxy/forward': {
     imports: [
       'proxy/routing-table',

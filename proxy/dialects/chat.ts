@@ -1,4 +1,5 @@
 import { errorEnvelope } from '../errors.ts'
+import { noParts, type PromptParts } from '../estimate/prompt.ts'
 import type { Capability, Engine } from '../routing-table/v1.ts'
 import { type Continuing, type Delta, fieldValue, type PrefixBody, type ScannedBody } from './continuation.ts'
 import { chatUsage, type Dialect, type EventMeaning, readContent, readNeeds, timingsUsage } from './dialect.ts'
@@ -91,6 +92,17 @@ function prefixBody(request: ScannedBody, text: string, engine: Engine): PrefixB
   }
 }
 
+function readMessage(message: Json, prompt: PromptParts, needs: Set<Capability>): void {
+  prompt.messages++
+  readContent(message['content'], prompt, needs)
+  const calls = message['tool_calls']
+  if (!Array.isArray(calls)) return
+  for (const call of calls) {
+    const asked = jsonOf(isJson(call) ? call['function'] : undefined)
+    for (const text of [asked?.['name'], asked?.['arguments']]) if (typeof text === 'string') prompt.texts.push(text)
+  }
+}
+
 /** `POST /v1/chat/completions`. */
 export const chat: Dialect = {
   route: 'chat',
@@ -103,11 +115,11 @@ export const chat: Dialect = {
   outputTokenField: (engine) => (engine === 'OpenAI' ? 'max_completion_tokens' : 'max_tokens'),
   readRequest(body) {
     const needs = new Set<Capability>(['chat'])
-    let promptCharacters = readNeeds(body, needs)
+    const prompt = noParts()
+    readNeeds(body, prompt, needs)
     const { messages } = body
-    if (Array.isArray(messages))
-      for (const message of messages) if (isJson(message)) promptCharacters += readContent(message['content'], needs)
-    return { needs: [...needs], promptCharacters }
+    if (Array.isArray(messages)) for (const message of messages) if (isJson(message)) readMessage(message, prompt, needs)
+    return { needs: [...needs], prompt }
   },
   readEvent: (data) => readChoices(data, (choice) => isJson(choice['delta']) && isContent(choice['delta'])),
   readUsage: (answer) => chatUsage(answer['usage']),

@@ -1,7 +1,7 @@
 import { errorEnvelope } from '../errors.ts'
 import { onlyChoice, readChoices, readDelta } from './chat.ts'
 import { type Continuing, fieldValue, type PrefixBody, type ScannedBody } from './continuation.ts'
-import { chatUsage, type Dialect } from './dialect.ts'
+import { chatUsage, type Dialect, promptOfTexts } from './dialect.ts'
 
 const textOf = ({ text }: Readonly<Record<string, unknown>>): string => (typeof text === 'string' ? text : '')
 
@@ -32,17 +32,10 @@ export const completions: Dialect = {
   sentinel: 'data: [DONE]\n\n',
   outputTokenFields: ['max_tokens'],
   outputTokenField: () => 'max_tokens',
-  readRequest: ({ prompt }) => ({ needs: ['completions'], promptCharacters: textLength(prompt) }),
+  readRequest: ({ prompt }) => ({ needs: ['completions'], prompt: promptOfTexts(prompt) }),
   readEvent: (data) => readChoices(data, ({ text }) => typeof text === 'string' && text.length > 0),
   readUsage: (answer) => chatUsage(answer['usage']),
   answerList: 'choices',
   errorEvent: (error) => `data: ${errorEnvelope(error)}\n\n`,
   continuing: completionsContinuing,
-}
-
-/** A token number counts as four characters, so that the estimate gives one token. */
-export function textLength(value: unknown): number {
-  if (typeof value === 'string') return value.length
-  if (typeof value === 'number') return 4
-  return Array.isArray(value) ? value.reduce((sum: number, entry) => sum + textLength(entry), 0) : 0
 }

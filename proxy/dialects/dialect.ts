@@ -4,6 +4,7 @@
  */
 import type { Route } from '../decide/input.ts'
 import type { ApiError } from '../errors.ts'
+import { noParts, type PromptParts } from '../estimate/prompt.ts'
 import type { Capability, Engine, ExtraRoute } from '../routing-table/v1.ts'
 import type { Continuing } from './continuation.ts'
 import { isJson, type Json, jsonOf } from './json.ts'
@@ -36,8 +37,7 @@ export interface EventMeaning {
 
 export interface RequestFacts {
   readonly needs: readonly Capability[]
-  /** Length of the prompt's text in UTF-16 units, images and audio left out. */
-  readonly promptCharacters: number
+  readonly prompt: PromptParts
   /** Where another field than `stream` asks for one. */
   readonly stream?: boolean
 }
@@ -100,27 +100,40 @@ export function responsesUsage(value: unknown): Usage | undefined {
   return { inputTokens: count(value['input_tokens']), outputTokens: count(value['output_tokens']), cachedInputTokens: count(cached) }
 }
 
-/** The text length of a string or of a list of content parts, and what those parts need. */
-export function readContent(content: unknown, needs: Set<Capability>): number {
-  if (typeof content === 'string') return content.length
-  if (!Array.isArray(content)) return 0
-  let characters = 0
+/** A string, or a list of content parts with what they need. */
+export function readContent(content: unknown, prompt: PromptParts, needs: Set<Capability>): void {
+  if (typeof content === 'string') prompt.texts.push(content)
+  if (!Array.isArray(content)) return
   for (const part of content) {
     if (!isJson(part)) continue
-    const { type } = part
+    const { type, text } = part
     if (type === 'image_url' || type === 'input_image') needs.add('vision')
     else if (type === 'input_audio') needs.add('audio')
-    else if (typeof part['text'] === 'string') characters += part['text'].length
+    if (typeof text === 'string') prompt.texts.push(text)
+    else prompt.opaque = true
   }
-  return characters
 }
 
 /** What `tools` and a JSON-schema output format ask for, on routes that have them. */
-export function readNeeds(body: Json, needs: Set<Capability>): number {
+export function readNeeds(body: Json, prompt: PromptParts, needs: Set<Capability>): void {
   const { tools } = body
-  const hasTools = Array.isArray(tools) && tools.length > 0
-  if (hasTools) needs.add('tools')
+  if (Array.isArray(tools) && tools.length > 0) {
+    needs.add('tools')
+    prompt.tools = JSON.stringify(tools)
+  }
   const format = jsonOf(body['response_format']) ?? jsonOf(jsonOf(body['text'])?.['format'])
   if (format?.['type'] === 'json_schema') needs.add('jsonSchema')
-  return hasTools ? JSON.stringify(tools).length : 0
+}
+
+/** A text, a list of texts, token numbers, or lists of those. */
+export function promptOfTexts(...values: readonly unknown[]): PromptParts {
+  const prompt = noParts()
+  for (const value of values) addTexts(prompt, value)
+  return prompt
+}
+
+function addTexts(prompt: PromptParts, value: unknown): void {
+  if (typeof value === 'string') prompt.texts.push(value)
+  else if (typeof value === 'number') prompt.given++
+  else if (Array.isArray(value)) for (const entry of value) addTexts(prompt, entry)
 }

@@ -4,10 +4,9 @@ import fc from 'fast-check'
 import { type ApiError, ERRORS } from '../errors.ts'
 import { chat } from './chat.ts'
 import { completions } from './completions.ts'
-import { timingsUsage, type Usage } from './dialect.ts'
+import { type RequestFacts, timingsUsage, type Usage } from './dialect.ts'
 import { DIALECTS } from './dialects.ts'
 import { embeddings } from './embeddings.ts'
-import { estimateTokens } from './estimate.ts'
 import type { Json } from './json.ts'
 import { moderations, rerank } from './plain.ts'
 import { responses } from './responses.ts'
@@ -22,11 +21,12 @@ test('each inference route has its dialect', () => {
   )
 })
 
-const NEEDS: Readonly<Record<string, [string[], number, { needs: readonly string[]; promptCharacters: number }]>> = {
-  'chat: text': [['chat'], 5, chat.readRequest({ messages: [{ role: 'user', content: 'Hello' }] })],
+/** What it needs, and the text of its prompt. */
+const NEEDS: Readonly<Record<string, [string[], string, Pick<RequestFacts, 'needs' | 'prompt'>]>> = {
+  'chat: text': [['chat'], 'Hello', chat.readRequest({ messages: [{ role: 'user', content: 'Hello' }] })],
   'chat: parts of text': [
     ['chat'],
-    4,
+    'ab cd',
     chat.readRequest({
       messages: [
         {
@@ -40,36 +40,36 @@ const NEEDS: Readonly<Record<string, [string[], number, { needs: readonly string
   ],
   'chat: an image': [
     ['chat', 'vision'],
-    0,
+    '',
     chat.readRequest({ messages: [{ content: [{ type: 'image_url', image_url: { url: 'x' } }] }] }),
   ],
-  'chat: audio': [['audio', 'chat'], 0, chat.readRequest({ messages: [{ content: [{ type: 'input_audio' }] }] })],
-  'chat: an empty list of tools needs none': [['chat'], 0, chat.readRequest({ tools: [], messages: [] })],
-  'chat: a JSON object needs no schema': [['chat'], 0, chat.readRequest({ response_format: { type: 'json_object' } })],
-  'chat: messages of the wrong type': [['chat'], 0, chat.readRequest({ messages: ['x', null, { content: 7 }] })],
-  'responses: text and instructions': [['responses'], 7, responses.readRequest({ input: 'Hello', instructions: 'Hi' })],
+  'chat: audio': [['audio', 'chat'], '', chat.readRequest({ messages: [{ content: [{ type: 'input_audio' }] }] })],
+  'chat: an empty list of tools needs none': [['chat'], '', chat.readRequest({ tools: [], messages: [] })],
+  'chat: a JSON object needs no schema': [['chat'], '', chat.readRequest({ response_format: { type: 'json_object' } })],
+  'chat: messages of the wrong type': [['chat'], '', chat.readRequest({ messages: ['x', null, { content: 7 }] })],
+  'responses: text and instructions': [['responses'], 'Hi Hello', responses.readRequest({ input: 'Hello', instructions: 'Hi' })],
   'responses: items': [
     ['responses', 'vision'],
-    2,
+    'ab',
     responses.readRequest({ input: [{ content: [{ type: 'input_image' }, { type: 'input_text', text: 'ab' }] }] }),
   ],
   'responses: the output of a tool': [
     ['responses'],
-    3,
+    'abc',
     responses.readRequest({ input: [{ type: 'function_call_output', output: 'abc' }] }),
   ],
-  'responses: a schema': [['jsonSchema', 'responses'], 0, responses.readRequest({ text: { format: { type: 'json_schema' } } })],
-  'completions: a text': [['completions'], 5, completions.readRequest({ prompt: 'Hello' })],
-  'completions: texts': [['completions'], 4, completions.readRequest({ prompt: ['ab', 'cd'] })],
-  'completions: token numbers count as a token each': [['completions'], 12, completions.readRequest({ prompt: [1, 2, 3] })],
-  'rerank: a query and texts': [['rerank'], 5, rerank.readRequest({ query: 'a', documents: ['bc', { text: 'de' }] })],
-  'moderations: a text': [[], 2, moderations.readRequest({ input: ['ab'] })],
-  'embeddings: texts': [['embeddings'], 4, embeddings.readRequest({ input: ['ab', 'cd'] })],
+  'responses: a schema': [['jsonSchema', 'responses'], '', responses.readRequest({ text: { format: { type: 'json_schema' } } })],
+  'completions: a text': [['completions'], 'Hello', completions.readRequest({ prompt: 'Hello' })],
+  'completions: texts': [['completions'], 'ab cd', completions.readRequest({ prompt: ['ab', 'cd'] })],
+  'completions: token numbers count as a token each': [['completions'], '', completions.readRequest({ prompt: [1, 2, 3] })],
+  'rerank: a query and texts': [['rerank'], 'a bc de', rerank.readRequest({ query: 'a', documents: ['bc', { text: 'de' }] })],
+  'moderations: a text': [[], 'ab', moderations.readRequest({ input: ['ab'] })],
+  'embeddings: texts': [['embeddings'], 'ab cd', embeddings.readRequest({ input: ['ab', 'cd'] })],
 }
 
-for (const [name, [needs, promptCharacters, found]] of Object.entries(NEEDS)) {
+for (const [name, [needs, text, found]] of Object.entries(NEEDS)) {
   test(`what a request needs, ${name}`, () => {
-    assert.deepEqual([found.needs.toSorted(), found.promptCharacters], [needs, promptCharacters])
+    assert.deepEqual([found.needs.toSorted(), found.prompt.texts.join(' ')], [needs, text])
   })
 }
 
@@ -148,14 +148,14 @@ test('the end of a responses stream: completed and incomplete finish, failed is 
   assert.equal(read('response.output_item.added').commits, false)
 })
 
-test('an estimate grows with the text, and is at least a token for some of it', () => {
-  fc.assert(
-    fc.property(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'grapheme' }), (text, more) => {
-      const estimate = (of: string): number => estimateTokens({ utf8Bytes: Buffer.byteLength(of), characters: of.length })
-      assert.ok(estimate(text + more) >= estimate(text))
-      assert.ok(Number.isInteger(estimate(text)) && (text === '' || estimate(text) >= 1))
-    }),
-  )
+test('messages, tools and token numbers are counted, and what no text tells makes a prompt opaque', () => {
+  const call = { role: 'assistant', content: null, tool_calls: [{ function: { name: 'f', arguments: '{"a":1}' } }] }
+  const asked = chat.readRequest({ tools: [{ type: 'function' }], messages: [call, { role: 'tool', content: 'ok' }] }).prompt
+  assert.deepEqual(asked, { texts: ['f', '{"a":1}', 'ok'], messages: 2, tools: '[{"type":"function"}]', given: 0, opaque: false, times: 1 })
+  assert.equal(completions.readRequest({ prompt: [[1, 2], [3]] }).prompt.given, 3)
+  assert.equal(chat.readRequest({ messages: [{ content: [{ type: 'image_url' }] }] }).prompt.opaque, true)
+  assert.equal(responses.readRequest({ input: 'x', previous_response_id: 'r' }).prompt.opaque, true)
+  assert.equal(responses.readRequest({ input: 'x', previous_response_id: null }).prompt.opaque, false)
 })
 
 test('edits change their own bytes and no other', () => {

@@ -1,6 +1,5 @@
 import { errorEnvelope } from '../errors.ts'
-import { textLength } from './completions.ts'
-import { chatUsage, type Dialect } from './dialect.ts'
+import { chatUsage, type Dialect, promptOfTexts } from './dialect.ts'
 
 /** `POST /v1/embeddings`: never streams, has no output tokens. */
 export const embeddings: Dialect = {
@@ -12,7 +11,7 @@ export const embeddings: Dialect = {
   sentinel: undefined,
   outputTokenFields: [],
   outputTokenField: () => 'max_tokens',
-  readRequest: ({ input }) => ({ needs: ['embeddings'], promptCharacters: textLength(input) }),
+  readRequest: ({ input }) => ({ needs: ['embeddings'], prompt: promptOfTexts(input) }),
   readEvent: () => ({ commits: true, opens: 0, finishes: 1, usageOnly: false, usage: undefined, error: undefined }),
   readUsage: (answer) => chatUsage(answer['usage']),
   errorEvent: (error) => `data: ${errorEnvelope(error)}\n\n`,

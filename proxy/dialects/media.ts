@@ -1,8 +1,7 @@
 /** Speech, transcripts, images: JSON or forms in; JSON, bytes or named events out. */
 import type { Capability } from '../routing-table/v1.ts'
 import { chat } from './chat.ts'
-import { textLength } from './completions.ts'
-import { type Dialect, type EventMeaning, responsesUsage, type Usage } from './dialect.ts'
+import { type Dialect, type EventMeaning, promptOfTexts, responsesUsage, type Usage } from './dialect.ts'
 import { isJson, type Json, jsonOf } from './json.ts'
 import { plainDialect } from './plain.ts'
 import { responses } from './responses.ts'
@@ -36,9 +35,9 @@ const AUDIO: readonly Capability[] = ['audio']
 
 /** `POST /v1/audio/speech`: sound as it is made; `stream_format: "sse"` asks for events. */
 export const speech: Dialect = {
-  ...plainDialect('speech', '/v1/audio/speech', { capability: 'audio', characters: () => 0 }),
+  ...plainDialect('speech', '/v1/audio/speech', { capability: 'audio', texts: () => [] }),
   ...MEDIA,
-  readRequest: ({ input, stream_format: format }) => ({ needs: AUDIO, promptCharacters: textLength(input), stream: format === 'sse' }),
+  readRequest: ({ input, stream_format: format }) => ({ needs: AUDIO, prompt: promptOfTexts(input), stream: format === 'sse' }),
   passes: (contentType) => /^(audio|video)\/|^application\/octet-stream\b/i.test(contentType),
 }
 
@@ -47,7 +46,7 @@ const isText = (contentType: string): boolean => /^text\/(plain|vtt|srt)\b|^appl
 
 /** `POST /v1/audio/transcriptions`. */
 export const transcriptions: Dialect = {
-  ...plainDialect('transcriptions', '/v1/audio/transcriptions', { capability: 'audio', characters: () => 0 }),
+  ...plainDialect('transcriptions', '/v1/audio/transcriptions', { capability: 'audio', texts: () => [] }),
   ...MEDIA,
   bodies: 'form',
   passes: isText,
@@ -57,7 +56,7 @@ export const transcriptions: Dialect = {
 export const translations: Dialect = { ...transcriptions, route: 'translations', path: '/v1/audio/translations', streams: false }
 
 const images = (path: string, more: Pick<Dialect, 'bodies'>): Dialect => ({
-  ...plainDialect('images', path, { capability: undefined, characters: ({ prompt }) => textLength(prompt) }),
+  ...plainDialect('images', path, { capability: undefined, texts: ({ prompt }) => [prompt] }),
   ...MEDIA,
   ...more,
 })

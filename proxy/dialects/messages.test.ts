@@ -17,7 +17,7 @@ test('what a request needs', () => {
 })
 
 test('the prompt is system, messages, tool results and arguments', () => {
-  const { promptCharacters } = messages.readRequest({
+  const { prompt } = messages.readRequest({
     system: [{ type: 'text', text: 'abc' }],
     messages: [
       { role: 'user', content: 'de' },
@@ -25,7 +25,7 @@ test('the prompt is system, messages, tool results and arguments', () => {
       { role: 'user', content: [{ type: 'tool_result', content: [{ type: 'text', text: 'fgh' }] }, 'nonsense', null] },
     ],
   })
-  assert.equal(promptCharacters, 3 + 2 + 2 + 3)
+  assert.deepEqual([prompt.texts, prompt.messages], [['abc', 'de', '{}', 'fgh'], 4])
 })
 
 test('the output limit is max_tokens, and streams are asked for as everywhere', () => {

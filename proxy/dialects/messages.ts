@@ -1,4 +1,5 @@
 import { anthropicEnvelope } from '../errors.ts'
+import { noParts, type PromptParts } from '../estimate/prompt.ts'
 import type { Capability } from '../routing-table/v1.ts'
 import type { Dialect, EventMeaning, Usage } from './dialect.ts'
 import { isJson, type Json, jsonOf } from './json.ts'
@@ -56,7 +57,7 @@ export const messages: Dialect = {
   outputTokenField: () => 'max_tokens',
   readRequest(body) {
     const needs = new Set<Capability>(['chat'])
-    return { needs: [...needs, ...needsOf(body)], promptCharacters: promptCharacters(body) }
+    return { needs: [...needs, ...needsOf(body)], prompt: promptOfBody(body) }
   },
   readEvent,
   readUsage(answer) {
@@ -75,7 +76,7 @@ export const countTokens: Dialect = {
   streams: false,
   sentinel: undefined,
   outputTokenFields: [],
-  readRequest: (body) => ({ needs: [], promptCharacters: promptCharacters(body) }),
+  readRequest: (body) => ({ needs: [], prompt: promptOfBody(body) }),
   readUsage: () => undefined,
 }
 
@@ -96,23 +97,27 @@ function blocksOf(message: unknown): Json[] {
   return blocks.flatMap((block) => (block['type'] === 'tool_result' ? [block, ...blocksOf(block)] : [block]))
 }
 
-/** Text of system, tools and messages; images and documents left out. */
-function promptCharacters({ system, tools, messages: turns }: Json): number {
-  let characters = textOf(system)
-  if (Array.isArray(tools) && tools.length > 0) characters += JSON.stringify(tools).length
-  if (Array.isArray(turns)) for (const turn of turns) if (isJson(turn)) characters += textOf(turn['content'])
-  return characters
+/** System, tools and messages; of images and documents only that they are there. */
+function promptOfBody({ system, tools, messages: turns }: Json): PromptParts {
+  const prompt = noParts()
+  if (Array.isArray(tools) && tools.length > 0) prompt.tools = JSON.stringify(tools)
+  for (const turn of [{ content: system }, ...(Array.isArray(turns) ? turns : [])]) {
+    const content = isJson(turn) ? (turn['content'] ?? undefined) : undefined
+    if (content === undefined) continue
+    prompt.messages++
+    addContent(prompt, content)
+  }
+  return prompt
 }
 
-function textOf(content: unknown): number {
-  if (typeof content === 'string') return content.length
-  if (!Array.isArray(content)) return 0
-  let characters = 0
+function addContent(prompt: PromptParts, content: unknown): void {
+  if (typeof content === 'string') prompt.texts.push(content)
+  if (!Array.isArray(content)) return
   for (const block of content) {
     if (!isJson(block)) continue
-    for (const value of [block['text'], block['thinking']]) if (typeof value === 'string') characters += value.length
-    if (block['type'] === 'tool_result') characters += textOf(block['content'])
-    else if (block['type'] === 'tool_use') characters += JSON.stringify(block['input'] ?? {}).length
+    for (const value of [block['text'], block['thinking']]) if (typeof value === 'string') prompt.texts.push(value)
+    if (block['type'] === 'tool_result') addContent(prompt, block['content'])
+    else if (block['type'] === 'tool_use') prompt.texts.push(JSON.stringify(block['input'] ?? {}))
+    else if (block['type'] === 'image' || block['type'] === 'document') prompt.opaque = true
   }
-  return characters
 }

@@ -3,7 +3,7 @@ import type { Dialect } from './dialect.ts'
 import { plainDialect } from './plain.ts'
 import { responses } from './responses.ts'
 
-const PLAIN = plainDialect('other', '', { capability: undefined, characters: () => 0 })
+const PLAIN = plainDialect('other', '', { capability: undefined, texts: () => [] })
 
 /** A route that we know nothing of but its model: what it answers passes as it comes. */
 export const otherDialect = (method: ExtraRoute['method'], path: string): Dialect => ({

@@ -2,14 +2,13 @@
 import type { Route } from '../decide/input.ts'
 import { errorEnvelope } from '../errors.ts'
 import type { Capability } from '../routing-table/v1.ts'
-import { textLength } from './completions.ts'
-import { chatUsage, type Dialect } from './dialect.ts'
+import { chatUsage, type Dialect, promptOfTexts } from './dialect.ts'
 import { isJson, type Json } from './json.ts'
 
 export function plainDialect(
   route: Route,
   path: string,
-  { capability, characters }: { capability: Capability | undefined; characters: (body: Json) => number },
+  { capability, texts }: { capability: Capability | undefined; texts: (body: Json) => readonly unknown[] },
 ): Dialect {
   return {
     route,
@@ -20,7 +19,7 @@ export function plainDialect(
     sentinel: undefined,
     outputTokenFields: [],
     outputTokenField: () => 'max_tokens',
-    readRequest: (body) => ({ needs: capability === undefined ? [] : [capability], promptCharacters: characters(body) }),
+    readRequest: (body) => ({ needs: capability === undefined ? [] : [capability], prompt: promptOfTexts(...texts(body)) }),
     readEvent: () => ({ commits: true, opens: 0, finishes: 1, usageOnly: false, usage: undefined, error: undefined }),
     readUsage: (answer) => chatUsage(answer['usage']),
     errorEvent: (error) => `data: ${errorEnvelope(error)}\n\n`,
@@ -30,17 +29,16 @@ export function plainDialect(
 /** `POST /v1/rerank`, the spelling that every engine with the route knows; the others lead here. */
 export const rerank: Dialect = plainDialect('rerank', '/v1/rerank', {
   capability: 'rerank',
-  characters: ({ query, documents, texts }) => textLength(query) + documentLength(documents ?? texts),
+  texts: ({ query, documents, texts }) => [query, textsOf(documents ?? texts)],
 })
 
 /** Texts, or objects with a text. */
-function documentLength(documents: unknown): number {
-  if (!Array.isArray(documents)) return 0
-  return documents.reduce((sum: number, one: unknown) => sum + textLength(isJson(one) ? one['text'] : one), 0)
+function textsOf(documents: unknown): readonly unknown[] {
+  return Array.isArray(documents) ? documents.map((one: unknown) => (isJson(one) ? one['text'] : one)) : []
 }
 
 /** `POST /v1/moderations`. No capability has its name: whoever names a model for it has chosen the model. */
 export const moderations: Dialect = plainDialect('moderations', '/v1/moderations', {
   capability: undefined,
-  characters: ({ input }) => textLength(input),
+  texts: ({ input }) => [input],
 })

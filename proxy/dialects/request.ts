@@ -1,8 +1,8 @@
 import type { ApiError, Code } from '../errors.ts'
+import { noParts, type Prompt, promptOf } from '../estimate/prompt.ts'
 import type { Capability, Engine } from '../routing-table/v1.ts'
 import type { PrefixBody } from './continuation.ts'
 import type { Dialect, RequestFacts } from './dialect.ts'
-import { estimateTokens } from './estimate.ts'
 import type { FormField } from './form.ts'
 import { isJson, type Json } from './json.ts'
 import { bytewise, type Field, scanObject } from './json-scan.ts'
@@ -22,6 +22,8 @@ export interface RequestBody {
   readonly usageAsked: boolean
   readonly maxOutputTokens: number | undefined
   readonly needs: readonly Capability[]
+  readonly prompt: Prompt
+  /** By the plain weights. */
   readonly promptTokens: number
   /** Those whose values may be spliced. */
   readonly fields: ReadonlyMap<string, Field>
@@ -49,7 +51,13 @@ export function plainRequest(
 
 const MODEL_WANTED = '"model" must be a model\'s name; "auto" lets the server choose.'
 const STREAM_WORDS: readonly string[] = ['true', 'false', '1', '0', '']
-const NOTHING_ASKED = { usageAsked: false, maxOutputTokens: undefined, promptTokens: 0, lastField: undefined } as const
+const NOTHING_ASKED = {
+  usageAsked: false,
+  maxOutputTokens: undefined,
+  prompt: promptOf(noParts()),
+  promptTokens: 0,
+  lastField: undefined,
+} as const
 
 const bad = (code: Code, message: string, param?: string): { error: ApiError } => ({
   error: { code, message, ...(param !== undefined && { param }) },
@@ -69,7 +77,7 @@ export function readRequest(bytes: Buffer, dialect: Dialect): { body: RequestBod
     if (byKey.has(field.key)) return bad('invalid_value', `"${field.key}" stands more than once in the body. Send it once.`, field.key)
     byKey.set(field.key, field)
   }
-  return readFields({ bytes, fields: byKey, parsed, characters: decoded?.length ?? bytes.length, dialect, last: fields.at(-1) })
+  return readFields({ bytes, fields: byKey, parsed, dialect, last: fields.at(-1) })
 }
 
 /** For conditions on the body itself. Of a large one, and of a form, only the fields that the proxy itself reads. */
@@ -93,12 +101,11 @@ interface Read {
   readonly bytes: Uint8Array
   readonly fields: ReadonlyMap<string, Field>
   readonly parsed: Json | undefined
-  readonly characters: number
   readonly dialect: Dialect
   readonly last: Field | undefined
 }
 
-function readFields({ bytes, fields, parsed, characters, dialect, last }: Read): { body: RequestBody } | { error: ApiError } {
+function readFields({ bytes, fields, parsed, dialect, last }: Read): { body: RequestBody } | { error: ApiError } {
   const value = (key: string): unknown => (parsed === undefined ? smallValue(bytes, fields.get(key)) : parsed[key])
   const model = value('model')
   if (typeof model !== 'string' || model === '') return bad('invalid_value', MODEL_WANTED, 'model')
@@ -115,7 +122,7 @@ function readFields({ bytes, fields, parsed, characters, dialect, last }: Read):
     if (limit >= 0) limits.push(limit) // −1 is llama.cpp's "without limit"
   }
   const facts = parsed === undefined ? scannedFacts(bytes, dialect) : dialect.readRequest(parsed)
-  const wide = parsed === undefined ? 1 : bytes.length / Math.max(1, characters)
+  const prompt = promptOf(facts.prompt)
   return {
     body: {
       bytes,
@@ -124,7 +131,8 @@ function readFields({ bytes, fields, parsed, characters, dialect, last }: Read):
       usageAsked: options['include_usage'] === true,
       maxOutputTokens: limits.length === 0 ? undefined : Math.min(...limits),
       needs: facts.needs,
-      promptTokens: estimateTokens({ utf8Bytes: facts.promptCharacters * wide, characters: facts.promptCharacters }),
+      prompt,
+      promptTokens: Math.ceil(prompt.plainTokens),
       fields,
       lastField: last,
     },
@@ -156,7 +164,20 @@ function scannedFacts(bytes: Uint8Array, dialect: Dialect): RequestFacts {
     ...(audio ? (['audio'] as const) : []),
     ...(has('"tools"') ? (['tools'] as const) : []),
   ]
-  return { needs, promptCharacters: vision || audio ? 0 : bytes.length }
+  return { needs, prompt: { ...noParts(), ...(vision || audio ? {} : sampled(bytes)), opaque: true } }
+}
+
+const SAMPLES = 128
+const SAMPLE_BYTES = 1024
+
+/** Evenly spread pieces of a large body, without the escapes of JSON. */
+function sampled(bytes: Uint8Array): { texts: string[]; times: number } {
+  const stride = Math.max(SAMPLE_BYTES, Math.floor(bytes.length / SAMPLES))
+  const pieces: string[] = []
+  for (let start = 0; start < bytes.length; start += stride) pieces.push(decoder.decode(bytes.subarray(start, start + SAMPLE_BYTES)))
+  const text = pieces.join('')
+  const shown = text.replace(/\\u([\da-f]{4})/gi, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16))).replace(/\\[nrt]/g, '\n')
+  return { texts: [shown], times: bytes.length / Math.min(bytes.length, pieces.length * SAMPLE_BYTES) }
 }
 
 /**

@@ -1,4 +1,5 @@
 import { type ApiError, ERRORS } from '../errors.ts'
+import { noParts, type PromptParts } from '../estimate/prompt.ts'
 import type { Capability } from '../routing-table/v1.ts'
 import { type Dialect, readContent, readNeeds, responsesUsage } from './dialect.ts'
 import { isJson, type Json, jsonOf } from './json.ts'
@@ -6,6 +7,15 @@ import { isJson, type Json, jsonOf } from './json.ts'
 const CLOSING = new Set(['response.completed', 'response.incomplete'])
 /** Deltas of text, arguments, reasoning, refusals and audio all end so. */
 const DELTA = '.delta'
+
+/** Names of what the engine adds by itself. */
+const KEPT_BY_ENGINE: readonly string[] = ['previous_response_id', 'conversation', 'prompt']
+
+function readItem(content: unknown, prompt: PromptParts, needs: Set<Capability>): void {
+  if (content === undefined || content === null) return
+  prompt.messages++
+  readContent(content, prompt, needs)
+}
 
 /** `POST /v1/responses`: named events, no sentinel; the closing event carries the whole answer. */
 export const responses: Dialect = {
@@ -19,12 +29,15 @@ export const responses: Dialect = {
   outputTokenField: () => 'max_output_tokens',
   readRequest(body) {
     const needs = new Set<Capability>(['responses'])
-    let promptCharacters = readNeeds(body, needs) + (typeof body['instructions'] === 'string' ? body['instructions'].length : 0)
+    const prompt = noParts()
+    readNeeds(body, prompt, needs)
+    readItem(body['instructions'], prompt, needs)
     const { input } = body
-    if (typeof input === 'string') promptCharacters += input.length
-    else if (Array.isArray(input))
-      for (const item of input) if (isJson(item)) promptCharacters += readContent(item['content'] ?? item['output'], needs)
-    return { needs: [...needs], promptCharacters }
+    if (Array.isArray(input))
+      for (const item of input) readItem(isJson(item) ? (item['content'] ?? item['output']) : undefined, prompt, needs)
+    else readItem(input, prompt, needs)
+    if (KEPT_BY_ENGINE.some((field) => (body[field] ?? undefined) !== undefined)) prompt.opaque = true
+    return { needs: [...needs], prompt }
   },
   readEvent(data, event) {
     const type = typeof data['type'] === 'string' ? data['type'] : event
