@@ -35,7 +35,7 @@ export interface PolicyLines extends Partial<Omit<PolicyRule, 'targets' | 'fallb
   readonly access?: Access
   /** Name, or name and weight. */
   readonly targets: readonly (string | readonly [string, number])[]
-  /** Absent: off. */
+  /** Absent: off. "policy NAME" leads to another policy. */
   readonly fallback?: { readonly when?: Fallback['when']; readonly targets?: readonly string[]; readonly interrupt?: Interrupt }
   readonly clients?: readonly ClientTerms[]
 }
@@ -105,6 +105,8 @@ function backendParts(
 /** Opaque and stable, as translate makes them. */
 export const idOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 10)
 
+const POLICY = 'policy '
+
 function policyOf(
   name: string,
   { namespace = 'default', access = SAME, targets, fallback, clients, costCeiling, unknownPrice, ...rule }: PolicyLines,
@@ -113,7 +115,9 @@ function policyOf(
   const weighted = targets.map((target) =>
     typeof target === 'string' ? { model: ref(target), weight: 1 } : { model: ref(target[0]), weight: target[1] },
   )
-  const chain = (fallback?.targets ?? []).map((target) => ({ model: ref(target), weight: 1 }))
+  const chain = (fallback?.targets ?? []).map((target) =>
+    target.startsWith(POLICY) ? { policy: ref(target.slice(POLICY.length)) } : { model: ref(target), weight: 1 },
+  )
   const only: PolicyRule = {
     name: 'default',
     matches: [],
