@@ -48,6 +48,21 @@ test('a sidecar sees what its namespace may use, and the endpoints of that', () 
   assert.deepEqual([table.credentials, table.clientKeys, table.tokenIssuers], [[], [], undefined])
 })
 
+test('of a chain a sidecar sees the policies that its namespace may use, and no name of another', () => {
+  const lines = {
+    models: { shared: { ...own, namespace: 'team-b', access: ALL } },
+    policies: {
+      auto: { namespace: 'team-b', access: ALL, targets: ['shared'], fallback: { targets: ['policy open', 'policy closed'] } },
+      open: { namespace: 'team-b', access: ALL, targets: ['shared'] },
+      closed: { namespace: 'team-b', targets: ['shared'] },
+    },
+  }
+  const table = seen(lines, { namespace: 'team-a' })
+  assert.deepEqual(refs(table), ['team-b/shared', 'team-b/auto', 'team-b/open'])
+  assert.deepEqual(table.policies[0]?.rules[0]?.fallback.targets, [{ policy: 'team-b/open' }])
+  assert.ok(!JSON.stringify(table).includes('closed'))
+})
+
 test('limits of a model that only the gateway serves are left to the gateway', () => {
   const limits = { requestsPerMinute: 60 }
   const mixed = { backends: [...own.backends, ...rented.backends], limits }
