@@ -113,21 +113,21 @@ export const lose = (ctx: Ctx, loses: (candidate: Candidate, index: number) => b
 })
 
 /**
- * Keeps the endpoints that fit; a candidate left without any has lost, and says why. `surely`: all endpoints of one model, or of all,
- * fit by what holds of them together; then none is asked.
+ * Keeps the endpoints that fit; a candidate left without any has lost, and says why. `surely`: all endpoints of one candidate, or of all
+ * (then without a candidate), fit by what holds of them together; then none is asked.
  */
 export function keepEndpoints(
   ctx: Ctx,
   fits: (endpoint: CompiledEndpoint, candidate: Candidate) => boolean,
   reason: (candidate: Candidate) => string,
-  surely: (standing: Standing) => boolean = never,
+  surely: (standing: Standing, candidate: Candidate | undefined) => boolean = never,
 ): Ctx {
-  if (surely(ctx.outlook.all)) return ctx
+  if (surely(ctx.outlook.all, undefined)) return ctx
   let candidates: Candidate[] | undefined
   for (let at = 0; at < ctx.candidates.length; at++) {
     const [candidate, view] = [ctx.candidates[at], ctx.outlook.views[at]]
     if (candidate === undefined || candidate.lost !== undefined) continue
-    if (view !== undefined && surely(view)) continue
+    if (view !== undefined && surely(view, candidate)) continue
     const kept = thoseThat(fits, candidate)
     if (kept === candidate) continue
     candidates ??= [...ctx.candidates]

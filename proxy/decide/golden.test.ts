@@ -23,6 +23,7 @@ import type { LimitsView, Shortage } from './limits-view.ts'
 import { loadsOf, type ModelView, paceOf, standingOf, takersOf } from './model-view.ts'
 import { outlookOf } from './outlook.ts'
 import { NO_PACES } from './pace-view.ts'
+import { PLAIN_TOKENS, type TokensView } from './tokens-view.ts'
 
 type BackendLines = Partial<Backend> & { readonly endpoints?: number; readonly lastResort?: boolean }
 type ModelLines = Partial<Omit<Model, 'backends'>> & { readonly backends?: readonly BackendLines[] }
@@ -64,12 +65,28 @@ interface Case {
   /** Requests that wait, by model. */
   readonly waiting?: Weights
   readonly limits?: LimitLines
+  /** By model: tokens of the prompt as it counts them, and how certain that is. */
+  readonly tokens?: Readonly<Record<string, { readonly of: number; readonly certain: number }>>
   readonly admitted?: boolean
   readonly nowMs?: number
   readonly dice?: number
 }
 
-const CASE_FIELDS = ['models', 'policies', 'facts', 'live', 'cursors', 'past', 'turn', 'waiting', 'limits', 'admitted', 'nowMs', 'dice']
+const CASE_FIELDS = [
+  'models',
+  'policies',
+  'facts',
+  'live',
+  'cursors',
+  'past',
+  'turn',
+  'waiting',
+  'limits',
+  'tokens',
+  'admitted',
+  'nowMs',
+  'dice',
+]
 const LIMIT_FIELDS = ['models', 'client', 'quotaPercent']
 const PAST_FIELDS = ['endpoint', 'failure', 'when', 'mayRepeat', 'spent', 'interrupted', 'costUsd']
 
@@ -126,6 +143,7 @@ export function readCase(file: string, text: string): Input {
     turn = false,
     waiting = {},
     limits = {},
+    tokens = {},
     admitted = false,
     nowMs = 0,
     dice = 0,
@@ -155,6 +173,7 @@ export function readCase(file: string, text: string): Input {
       outlook: (candidates) => outlookOf(candidates.map(({ model }) => modelAt(model))),
       cursor: (key) => (cursors[key] === undefined ? undefined : new Map(Object.entries(cursors[key]))),
       limits: limitsOf(limits),
+      tokens: tokensOf(tokens),
     },
     nowMs,
     dice,
@@ -172,6 +191,11 @@ function factsOf({ body, sessionKey, prefixKey, ...given }: NonNullable<Case['fa
 
 const shortage = (lines: ShortLines | undefined): Shortage | undefined =>
   lines && { key: lines.limit, max: 100, remaining: 0, needed: 1, resetMs: 20_000, leased: false, ...lines }
+
+const tokensOf = (tokens: Case['tokens'] = {}): TokensView => ({
+  of: (model, facts) => tokens[plain(model)]?.of ?? PLAIN_TOKENS.of(model, facts),
+  certain: (model, facts) => tokens[plain(model)]?.certain ?? PLAIN_TOKENS.certain(model, facts),
+})
 
 /** An upstream's share begins to fall at 80 % of its quota. */
 function limitsOf({ models = {}, client, quotaPercent = {} }: LimitLines): LimitsView {

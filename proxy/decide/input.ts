@@ -1,3 +1,4 @@
+import type { Prompt } from '../estimate/prompt.ts'
 import type { Claim, CompiledEndpoint, CompiledModel, CompiledPolicy, CompiledTable } from '../routing-table/compiled.ts'
 import type { Capability, ExtraRoute, Fallback, FallbackClass, Ref, Sticky, Strategy } from '../routing-table/v1.ts'
 import type { CircuitView } from './circuit-view.ts'
@@ -6,6 +7,7 @@ import type { LimitsView, Shortage } from './limits-view.ts'
 import type { ModelView } from './model-view.ts'
 import type { Outlook } from './outlook.ts'
 import type { Paces } from './pace-view.ts'
+import type { TokensView } from './tokens-view.ts'
 
 export const ROUTES = [
   'chat',
@@ -34,8 +36,10 @@ export interface Facts {
   readonly asked: string
   readonly stream: boolean
   readonly needs: readonly Capability[]
-  /** An estimate; see `dialects/estimate.ts`. */
+  /** An estimate that no model's own reports have changed: the same in every proxy and at every time. */
   readonly promptTokens: number
+  /** What a model's own estimate is made of (`LiveView.tokens`); absent = only the number above is known. */
+  readonly prompt?: Prompt
   readonly maxOutputTokens: number | undefined
   /** Lower-case names, as node:http gives them. */
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
@@ -102,6 +106,7 @@ export interface EndpointView extends CircuitView {
 /** Read-only view of the live state; its owner advances cursors and counts, decide never does. */
 export interface LiveView {
   readonly limits: LimitsView
+  readonly tokens: TokensView
   endpoint(id: string): EndpointView
   /** All endpoints of a model at once. */
   model(model: CompiledModel, nowMs: number): ModelView

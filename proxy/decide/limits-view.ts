@@ -1,10 +1,10 @@
 import type { CompiledEndpoint, CompiledPolicy } from '../routing-table/compiled.ts'
 import type { ClientLimits, ModelLimits, Ref } from '../routing-table/v1.ts'
+import type { Counted } from './tokens-view.ts'
 
 /** As much of a request's facts as limits need to know. */
-export interface LimitedRequest {
+export interface LimitedRequest extends Counted {
   readonly route: string
-  readonly promptTokens: number
   readonly maxOutputTokens: number | undefined
   readonly client: { readonly name: string | undefined; readonly namespace: string }
 }

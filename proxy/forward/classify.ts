@@ -16,6 +16,7 @@ interface Said {
   readonly code: string | null
   readonly type: string | null
   readonly param: string | undefined
+  readonly promptTokens: number | undefined
   /** It says how long to wait. */
   readonly waits: boolean
 }
@@ -106,6 +107,7 @@ export function classifyAnswer(statusCode: number, headers: IncomingHttpHeaders,
     ...(said.param !== undefined && { param: said.param }),
     upstream,
     silent: false,
+    ...(said.promptTokens !== undefined && { promptTokens: said.promptTokens }),
     ...(wait !== undefined && { retryAfterMs: wait }),
     cause: `HTTP ${said.status} ${said.code ?? said.type ?? ''} ${said.message.slice(0, 200)}`.trim(),
   }
@@ -178,6 +180,7 @@ function read(statusCode: number, headers: IncomingHttpHeaders, body: string): O
     code: code ?? null,
     type: type ?? null,
     param: first([error?.['param']]),
+    promptTokens: typeof error?.['n_prompt_tokens'] === 'number' ? error['n_prompt_tokens'] : undefined, // llama.cpp
   }
 }
 

@@ -20,6 +20,8 @@ export interface Failure {
   /** It sent nothing in time. */
   readonly silent: boolean
   readonly retryAfterMs?: number
+  /** The engine's own count of a prompt that is too long for it. */
+  readonly promptTokens?: number
   readonly phase?: Phase
   /** Where the class says too little for metrics and logs. */
   readonly label?: ErrorLabel

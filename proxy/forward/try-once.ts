@@ -10,6 +10,7 @@ import { deadlinesFor } from './deadlines.ts'
 import { failureLabel } from './failure.ts'
 import { upstreamHeaders } from './headers.ts'
 import { learn } from './learn.ts'
+import { learnTokens } from './learn-tokens.ts'
 import type { AttemptRecord, Run, Sent } from './run.ts'
 import { settle, usedBy } from './settle.ts'
 import { upstreamPath } from './upstream-path.ts'
@@ -101,6 +102,7 @@ export async function tryOnce(
   run.holds.roomAt(model.entry.ref)
   const durationMs = run.now() - startMs
   const method = part?.method
+  if (method === undefined) learnTokens(run, sent, outcome)
   if (outcome.kind === 'answered' && method === undefined) remember(run, sent, outcome, durationMs)
   const where = { model: model.entry.ref, backend: endpoint.backend.name, endpoint: endpoint.id }
   return {

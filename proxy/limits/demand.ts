@@ -15,7 +15,13 @@ const UNKNOWN_OUTPUT_TOKENS = 1000
 /** Routes whose answers are generated token by token; others answer with none. */
 const GENERATES: ReadonlySet<string> = new Set(['chat', 'completions', 'responses', 'messages'])
 
-export function demandOf({ route, promptTokens, maxOutputTokens }: LimitedRequest, p95OutputTokens: number | undefined): Demand {
+/** `promptTokens`: as the model counts them, where it is known which. */
+export function demandOf(
+  request: LimitedRequest,
+  p95OutputTokens: number | undefined,
+  promptTokens: number = request.promptTokens,
+): Demand {
+  const { route, maxOutputTokens } = request
   const inputTokens = Math.ceil((promptTokens * INPUT_ROOM_PERCENT) / 100)
   const usual = p95OutputTokens ?? maxOutputTokens ?? UNKNOWN_OUTPUT_TOKENS
   const outputTokens = GENERATES.has(route) ? Math.ceil(Math.min(maxOutputTokens ?? usual, usual)) : 0

@@ -6,6 +6,7 @@
  * Whoever books must do so in the turn of the event loop in which decide found room: between the two nobody else may book.
  */
 import type { LimitedRequest, LimitsView, Shortage } from '../decide/limits-view.ts'
+import { PLAIN_TOKENS, type TokensView } from '../decide/tokens-view.ts'
 import type { CompiledEndpoint, CompiledModel, CompiledPolicy, CompiledTable } from '../routing-table/compiled.ts'
 import type { Ref } from '../routing-table/v1.ts'
 import { Account, type Opened, Tally } from './account.ts'
@@ -21,6 +22,7 @@ import { Upstreams } from './upstreams.ts'
 const NOTHING: Booking = { settle: () => {}, refund: () => {} }
 
 export class Limits implements LimitsView {
+  readonly #tokens: TokensView
   readonly #caps = new Caps()
   /** Models that have limits, or backends with a declared quota. */
   readonly #models = new Map<Ref, { readonly entry: CompiledModel['entry']; readonly account: Account; readonly tally: Tally }>()
@@ -29,6 +31,10 @@ export class Limits implements LimitsView {
   readonly #listeners = new Set<(model: Ref | undefined) => void>()
   #onShort: (key: string, needed: number) => void = () => {}
   #open = 0
+
+  constructor(tokens: TokensView = PLAIN_TOKENS) {
+    this.#tokens = tokens
+  }
 
   /** Bookings that are neither settled nor refunded. */
   get open(): number {
@@ -63,11 +69,12 @@ export class Limits implements LimitsView {
   }
 
   modelShortage(model: Ref, facts: LimitedRequest, nowMs: number): Shortage | undefined {
-    return shortageOf(this.#models.get(model)?.account, facts, nowMs)
+    const account = this.#models.get(model)?.account
+    return account?.limited === true ? shortageOf(account, facts, this.#tokens.of(model, facts), nowMs) : undefined
   }
 
   clientShortage(policy: CompiledPolicy, facts: LimitedRequest, nowMs: number): Shortage | undefined {
-    return shortageOf(this.#clients.of(policy, facts.client), facts, nowMs)
+    return shortageOf(this.#clients.of(policy, facts.client), facts, facts.promptTokens, nowMs)
   }
 
   headroom(endpoint: CompiledEndpoint, nowMs: number): number {
@@ -99,7 +106,7 @@ export class Limits implements LimitsView {
     nowMs: number,
   ): Booking {
     const account = this.#models.get(endpoint.model)?.account
-    const demand = demandOf(facts, account?.p95OutputTokens)
+    const demand = demandOf(facts, account?.p95OutputTokens, this.#tokens.of(endpoint.model, facts))
     const upstream = this.#upstreams.send({ endpoint, credential }, demand, nowMs)
     if (account === undefined && upstream === undefined) return NOTHING
     const opened: Opened | undefined = account?.open(demand, nowMs)
@@ -211,8 +218,8 @@ export class Limits implements LimitsView {
   }
 }
 
-const shortageOf = (account: Account | undefined, facts: LimitedRequest, nowMs: number): Shortage | undefined =>
-  account?.limited === true ? account.shortage(demandOf(facts, account.p95OutputTokens), nowMs) : undefined
+const shortageOf = (account: Account | undefined, facts: LimitedRequest, promptTokens: number, nowMs: number): Shortage | undefined =>
+  account?.limited === true ? account.shortage(demandOf(facts, account.p95OutputTokens, promptTokens), nowMs) : undefined
 
 /** A request that failed used none as far as anybody counts. */
 const tokensOf = (used: Used | 'nothing' | undefined): number | undefined =>

@@ -18,6 +18,7 @@ import { EndpointsById } from '../routing-table/endpoints-by-id.ts'
 import type { Capability, Ref } from '../routing-table/v1.ts'
 import { isEjected, mayEject, rampingFrom } from './circuit.ts'
 import { bookAnswer, bookFailure, type FailureSeen, startAnew } from './circuit-booking.ts'
+import { Calibrations } from './calibration.ts'
 import { CredentialBook } from './credentials.ts'
 import { type EndpointState, forgetPace, fresh, type Mutable, retestedByUs } from './endpoint-state.ts'
 import { LatencyBook } from './latency.ts'
@@ -59,7 +60,8 @@ const NO_GUARD: Guard = { probe: false, began: () => {}, succeeded: () => {}, fa
 export class Live implements LiveView {
   readonly latency = new LatencyBook()
   readonly credentials = new CredentialBook()
-  readonly limits = new Limits()
+  readonly tokens = new Calibrations()
+  readonly limits = new Limits(this.tokens)
   readonly #options: LiveOptions
   readonly #endpoints = new Map<string, Mutable>()
   readonly #cursors = new Map<string, Map<string, number>>()
@@ -88,6 +90,7 @@ export class Live implements LiveView {
     for (const key of this.#cursors.keys()) if (!table.models.has(key) && !rules.has(key)) this.#cursors.delete(key)
     this.latency.keep((ref) => table.models.has(ref))
     this.credentials.keep((id) => table.credentials.has(id))
+    this.tokens.apply(table)
     this.limits.apply(table)
     this.#views.clear()
   }

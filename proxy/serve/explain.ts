@@ -63,7 +63,7 @@ export function explain(question: ExplainQuestion): { explanation: Explanation }
   const { model: asked, stream, needs, promptTokens, maxOutputTokens } = read.body
   const readBody = (): ReturnType<typeof readBodyAgain> => readBodyAgain(read.body)
   const shownFacts = { route: dialect.route, path: dialect.path, asked, stream, needs, promptTokens, maxOutputTokens, client }
-  const facts: Facts = { ...shownFacts, headers, readBody, keys: affinityKeys(headers, readBody) }
+  const facts: Facts = { ...shownFacts, prompt: read.body.prompt, headers, readBody, keys: affinityKeys(headers, readBody) }
   const input: Input = { facts, table, live, nowMs, dice, past: [], turn: false, waitingFor }
   const explained = explainDecision(input)
   const { epoch, seq } = table.table

@@ -157,6 +157,7 @@ const factsOf = ({ request, dialect }: Life, body: RequestBody, client: Client):
   stream: body.stream,
   needs: body.needs,
   promptTokens: body.promptTokens,
+  prompt: body.prompt,
   maxOutputTokens: body.maxOutputTokens,
   headers: request.headers,
   client,
