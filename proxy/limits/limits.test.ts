@@ -403,10 +403,10 @@ test('a credential that goes is forgotten, and so is an endpoint', () => {
 
 test("of a model's limits its own count of the prompt is taken, of a client's the plain one", () => {
   const limits = new Limits({ of: (model, { promptTokens }) => (model === MODEL ? promptTokens * 2 : promptTokens), certain: () => 0.6 })
-  const table = compileTable(makeTable(tableOf({ limits: { tokensPerMinute: 300 } }, [{ match: {}, limits: { tokensPerMinute: 300 } }])))
+  const table = compileTable(makeTable(tableOf({ limits: { tokensPerMinute: 200 } }, [{ match: {}, limits: { tokensPerMinute: 200 } }])))
   limits.apply(table)
   const policy = table.policies.get('default/auto')
   assert.ok(policy !== undefined)
-  assert.equal(limits.modelShortage(MODEL, request({ maxOutputTokens: 90 }), NOW_MS)?.needed, 310)
+  assert.equal(limits.modelShortage(MODEL, request({ maxOutputTokens: 90 }), NOW_MS)?.needed, 220)
   assert.equal(limits.clientShortage(policy, request({ maxOutputTokens: 90 }), NOW_MS), undefined)
 })
