@@ -21,7 +21,8 @@ export function byPriority(endpoints: readonly CompiledEndpoint[]): readonly (re
 }
 
 /** A candidate has as much headroom as the best of its backend priorities. */
-export function candidateHeadroom({ endpoints }: Candidate, seen: Seen): number {
+export function candidateHeadroom({ model, endpoints }: Candidate, seen: Seen): number {
+  if (!seen.live.model(model, seen.nowMs).hasQuota) return 1
   if (endpoints.every((endpoint) => seen.live.limits.headroom(endpoint, seen.nowMs) >= 1)) return 1
   return Math.max(...byPriority(endpoints).map((group) => headroomOf(group, seen)))
 }

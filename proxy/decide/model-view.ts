@@ -44,7 +44,7 @@ export interface Loads {
   readonly work: number
 }
 
-/** Looked at anew so often even where nothing has been said to have changed. */
+/** Looked at anew at each full second even where nothing has been said to have changed: all models at once, as a rule asks for them all. */
 const MAX_AGE_MS = 1000
 
 /** `views`: of the model's endpoints with its last resorts, in their order. It holds until `untilMs` if nothing happens. */
@@ -54,7 +54,7 @@ export function standingOf(
   knowsQuota: (endpoint: CompiledEndpoint) => boolean,
   nowMs: number,
 ): Standing & { readonly untilMs: number } {
-  let [calm, hasQuota, can, untilMs] = [true, false, EVERY_CAPABILITY, nowMs + MAX_AGE_MS]
+  let [calm, hasQuota, can, untilMs] = [true, false, EVERY_CAPABILITY, nowMs - (nowMs % MAX_AGE_MS) + MAX_AGE_MS]
   let [windowTokens, ceilingTokens] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
   for (const [at, endpoint] of withLastResorts.entries()) {
     const view = views[at]

@@ -16,7 +16,7 @@ export interface Expected {
   readonly fastestMs: number
 }
 
-const MOMENT_MS = 50
+const MOMENT_MS = 100
 
 export function outlookOf(views: readonly ModelView[]): Outlook {
   const kept: (Kept | undefined)[] = Array.from({ length: BUCKETS }, () => undefined)

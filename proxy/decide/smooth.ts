@@ -11,17 +11,21 @@ export interface Member {
 
 type Owed = ReadonlyMap<string, number>
 
-const share = (member: Member, members: readonly Member[]): number => {
-  const total = members.reduce((sum, { weight }) => sum + weight, 0)
-  return total > 0 ? member.weight / total : 1 / members.length
+/** What each member gains in a turn. */
+function sharesOf(members: readonly Member[]): (member: Member) => number {
+  let total = 0
+  for (const { weight } of members) total += weight
+  const even = 1 / members.length
+  return ({ weight }) => (total > 0 ? weight / total : even)
 }
 
 /** Whose turn it is. Ties go to the earlier member. Undefined only for an empty list. */
 export function smoothNext<M extends Member>(members: readonly M[], owed: Owed | undefined): M | undefined {
+  const shareOf = sharesOf(members)
   let best: M | undefined
   let most = Number.NEGATIVE_INFINITY
   for (const member of members) {
-    const part = share(member, members)
+    const part = shareOf(member)
     const after = (owed?.get(member.id) ?? 0) + part
     if (part > 0 && after > most + 1e-9) {
       best = member
@@ -33,5 +37,6 @@ export function smoothNext<M extends Member>(members: readonly M[], owed: Owed |
 
 /** Uses up a turn, in place: called by the cursor's owner only. Members that did not take part keep what they are owed. */
 export function smoothAdvance(owed: Map<string, number>, members: readonly Member[], chosen: string): void {
-  for (const member of members) owed.set(member.id, (owed.get(member.id) ?? 0) + share(member, members) - (member.id === chosen ? 1 : 0))
+  const shareOf = sharesOf(members)
+  for (const member of members) owed.set(member.id, (owed.get(member.id) ?? 0) + shareOf(member) - (member.id === chosen ? 1 : 0))
 }

@@ -1,3 +1,4 @@
+import { capabilitySet } from '../decide/capability-set.ts'
 import { type Circuit, CLOSED } from '../decide/circuit-view.ts'
 import type { EndpointView } from '../decide/input.ts'
 import { NO_PACES } from '../decide/pace-view.ts'
@@ -70,6 +71,14 @@ export function fresh(model: Ref, settled: boolean, circuit: Circuit = CLOSED): 
     lacking: [],
   }
 }
+
+/** Nothing that rules ask for differs: most reports bring new signals only. */
+export function standsAlike(a: Known, b: Known): boolean {
+  if (a.ready !== b.ready || a.settled !== b.settled || a.contextWindowTokens !== b.contextWindowTokens) return false
+  return a.capabilities === b.capabilities || capabilitySet(a.capabilities ?? []) === capabilitySet(b.capabilities ?? [])
+}
+
+type Known = Pick<EndpointView, 'ready' | 'settled' | 'contextWindowTokens' | 'capabilities'>
 
 /** It was away, and comes back as a new one: as its peers are, until it has shown more. */
 export function forgetPace(state: Mutable): void {

@@ -23,7 +23,7 @@ interface Seeing {
 
 /**
  * The endpoints of each model at once, kept while nothing changes: a decision among many models looks at each of them, and few have changed
- * since the last one. Whoever changes an endpoint says so: `moved` for its load, `changed` for anything else.
+ * since the last one. Whoever changes an endpoint says so: `moved` for its load, `told` for its signals, `changed` for anything else.
  */
 export class ModelViews {
   readonly #seen: Eyes
@@ -71,6 +71,14 @@ export class ModelViews {
     if (kept !== undefined) kept.loadKnown = false
   }
 
+  /** New signals, and nothing else. */
+  told(model: Ref): void {
+    const kept = this.#kept.get(model)
+    if (kept === undefined) return
+    kept.loadKnown = false
+    kept.takersKnown = false
+  }
+
   changed(model: Ref): void {
     const kept = this.#kept.get(model)
     if (kept === undefined) return
@@ -92,6 +100,7 @@ class Kept implements ModelView {
   readonly #paces: ({ readonly pace: Pace; readonly untilMs: number } | undefined)[] = Array.from({ length: BUCKETS }, () => undefined)
   untilMs = Number.NEGATIVE_INFINITY
   loadKnown = false
+  takersKnown = false
   calm = false
   hasQuota = true
   limited = true
@@ -127,12 +136,15 @@ class Kept implements ModelView {
     this.lastResorts = standing.lastResorts
     this.untilMs = standing.untilMs
     this.#forgetPaces()
-    this.#takers = takersOf(this.about, this.#views, nowMs)
+    this.takersKnown = false
     this.loadKnown = false
   }
 
   get loads(): Loads {
-    if (!this.loadKnown) this.#loads = loadsOf(this.#takers)
+    if (this.loadKnown) return this.#loads
+    if (!this.takersKnown) this.#takers = takersOf(this.about, this.#views, this.#seen.nowMs)
+    this.#loads = loadsOf(this.#takers)
+    this.takersKnown = true
     this.loadKnown = true
     return this.#loads
   }
@@ -143,7 +155,7 @@ class Kept implements ModelView {
     const known = this.#paces[bucket]
     if (known !== undefined && nowMs < known.untilMs) return known.pace
     const pace = paceOf(this.#views, bucket)
-    this.#paces[bucket] = { pace, untilMs: nowMs + PACE_AGE_MS }
+    this.#paces[bucket] = { pace, untilMs: nowMs - (nowMs % PACE_AGE_MS) + PACE_AGE_MS }
     return pace
   }
 

@@ -1,6 +1,7 @@
 /**
  * `node --expose-gc test/bench/decision.ts [--quick]`: what one decision takes, in our own code alone: `decide`, and beside it the calls
- * that change what it sees (turns, one request taken, one ended, its speed learned), which belong to the attempt and are not counted in.
+ * that change what it sees (turns, one request taken, one ended and its speed learned, every endpoint's queue read each five seconds), at
+ * ten thousand decisions a second; those belong to the attempt and the prober, and are not counted in.
  * A model asked for by name, and `auto` by each strategy, over tables of 10 to 10,000 models of 1 or 16 endpoints; then what a million
  * decisions leave in memory. Each decision is timed by itself (the clock's own cost is taken off), so that the slow ones are seen.
  */
@@ -17,6 +18,10 @@ import { makeTable } from '../support/table.ts'
 const MAX_TARGETS = 64
 const IN_FLIGHT = 128
 const EPOCH_MS = 1e12
+/** Each endpoint's queue is read so often. */
+const SCRAPE_MS = 5000
+/** Ten thousand decisions a second. */
+const EVERY_MS = 0.1
 
 interface Size {
   readonly models: number
@@ -56,16 +61,21 @@ function kit({ models, endpoints, strategy, targets }: Case): (nowMs: number, di
   const table = compileTable(makeTable({ models: Object.fromEntries(lines), policies: auto }))
   const live = new Live()
   live.apply(table)
-  let number = 0
-  for (const { id } of table.endpoints.values()) {
-    const signals = { running: number % 7, waiting: 0, cacheUsed: 0.5, signalsAtMs: EPOCH_MS }
-    live.report({ endpointId: id, healthy: true, engine: 'vLLM', atMs: EPOCH_MS, ...signals })
-    live.answered(id, { promptTokens: 900, outputTokens: 200, firstTokenMs: 100 + (number++ % 50), wholeMs: 3000 }, EPOCH_MS)
+  const ids = [...table.endpoints.values()].map(({ id }) => id)
+  const scrape = (at: number, nowMs: number): void => {
+    const signals = { running: at % 7, waiting: 0, cacheUsed: 0.5, signalsAtMs: nowMs }
+    live.report({ endpointId: ids[at] ?? '', healthy: true, engine: 'vLLM', atMs: nowMs, ...signals })
   }
+  for (const [at, id] of ids.entries()) {
+    scrape(at, EPOCH_MS)
+    live.answered(id, { promptTokens: 900, outputTokens: 200, firstTokenMs: 100 + (at % 50), wholeMs: 3000 }, EPOCH_MS)
+  }
+  let scraped = 0
   const facts = [300, 900, 5000].map((tokens) => factsOf(strategy === undefined ? 'm0' : 'auto', tokens))
   const running: (() => void)[] = []
   let turn = 0
   return (nowMs, dice) => {
+    for (; scraped < ((nowMs - EPOCH_MS) / SCRAPE_MS) * ids.length; scraped++) scrape(scraped % ids.length, nowMs)
     const asked = facts[turn++ % facts.length] ?? factsOf('auto', 1)
     const startMs = performance.now()
     const sent = decide({ facts: asked, table, live, nowMs, dice, past: [], turn: false, waitingFor: () => 0 })
@@ -93,8 +103,8 @@ function measure(one: Case): { readonly p50: number; readonly p99: number } {
   const decision = kit(one)
   const clock = clockMs()
   const took = new Float64Array(DECISIONS)
-  for (let at = 0; at < 20_000; at++) decision(EPOCH_MS + at / 10, (at % 997) / 997)
-  for (let at = 0; at < DECISIONS; at++) took[at] = decision(EPOCH_MS + 2000 + at / 10, (at % 997) / 997)
+  for (let at = 0; at < 20_000; at++) decision(EPOCH_MS + at * EVERY_MS, (at % 997) / 997)
+  for (let at = 0; at < DECISIONS; at++) took[at] = decision(EPOCH_MS + (at + 20_000) * EVERY_MS, (at % 997) / 997)
   took.sort()
   const micros = (share: number): number => Math.max(0, (took[Math.floor(DECISIONS * share)] ?? 0) - clock) * 1000
   return { p50: micros(0.5), p99: micros(0.99) }
@@ -105,10 +115,10 @@ function growth(): number | undefined {
   const { gc } = globalThis
   if (gc === undefined) return undefined
   const decision = kit({ models: 100, endpoints: 16, strategy: 'Adaptive', targets: MAX_TARGETS })
-  for (let at = 0; at < MANY / 10; at++) decision(EPOCH_MS + at / 10, (at % 997) / 997)
+  for (let at = 0; at < MANY / 10; at++) decision(EPOCH_MS + at * EVERY_MS, (at % 997) / 997)
   gc()
   const before = process.memoryUsage().heapUsed
-  for (let at = 0; at < MANY; at++) decision(EPOCH_MS + at / 10, (at % 997) / 997)
+  for (let at = 0; at < MANY; at++) decision(EPOCH_MS + (at + MANY / 10) * EVERY_MS, (at % 997) / 997)
   gc()
   return process.memoryUsage().heapUsed - before
 }
