@@ -26,17 +26,27 @@ const PROVIDERS = [
   'cerebras',
   'moonshotai',
   'openrouter',
+  'aws',
+  'voyageai',
+  'novita',
+  'minimax',
+  'zai',
+  'baseten',
+  'avian',
+  'ovhcloud',
 ]
 const VERSION: string = JSON.parse(readFileSync(join(ROOT, 'node_modules', '@pydantic', 'genai-prices', 'package.json'), 'utf8')).version
 
 interface Prices {
   i?: number
   c?: number
+  w?: number
   o?: number
 }
 
-/** The date at which prices are looked up: that of the data, so that the same data give the same file. */
-const AT = new Date('2026-11-26T00:00:00Z')
+/** The day at which prices are looked up, so that the same data give the same file. Those that begin later come with a later catalogue. */
+const DAY = '2026-11-26'
+const AT = new Date(`${DAY}T00:00:00Z`)
 
 function pricesNow(prices: ModelInfo['prices']): ModelPrice | undefined {
   if (!Array.isArray(prices)) return prices
@@ -62,6 +72,7 @@ function tiersOf(prices: ModelPrice): { above: number; prices: Prices }[] {
 const KEYS = [
   ['input_mtok', 'i'],
   ['cache_read_mtok', 'c'],
+  ['cache_write_mtok', 'w'],
   ['output_mtok', 'o'],
 ] as const
 
@@ -70,13 +81,14 @@ function tieredIn(prices: ModelPrice, key: string): readonly { start: number; pr
   return typeof price === 'object' ? price.tiers : []
 }
 
+/** What has a price for its input alone, as embeddings have, is not billed for what it answers. */
 function pricesAbove(prices: ModelPrice, above: number): Prices {
   const found: Prices = {}
   for (const [key, short] of KEYS) {
     if (prices[key] === undefined) continue
     found[short] = tieredIn(prices, key).findLast(({ start }) => start <= above)?.price ?? base(prices, key)
   }
-  return found
+  return prices['output_mtok'] === undefined && !Object.keys(prices).some((key) => key.startsWith('output_')) ? { ...found, o: 0 } : found
 }
 
 function modelOf({ id, match, prices }: ModelInfo): readonly unknown[] {
@@ -97,9 +109,16 @@ function shortMatch(match: MatchLogic): unknown {
 const catalogue = PROVIDERS.map((providerId) => {
   const provider = findProvider({ providerId })
   if (provider === undefined) throw new Error(`there is no provider ${providerId}`)
-  return { id: providerId, api: provider.api_pattern, models: provider.models.flatMap(modelOf) }
+  const others = (provider.fallback_model_providers ?? []).filter((id) => PROVIDERS.includes(id))
+  return {
+    id: providerId,
+    api: provider.api_pattern,
+    ...(others.length > 0 && { f: others }),
+    models: provider.models.flatMap(modelOf),
+  }
 })
-const text = `// Generated from @pydantic/genai-prices ${VERSION} by scripts/price-catalogue.ts. Do not edit.
+const text = `// Generated from @pydantic/genai-prices ${VERSION} (MIT, Copyright Pydantic Services Inc.) by scripts/price-catalogue.ts. Do not edit.
+// Prices that held on ${DAY}.
 /** JSON, read when the first backend asks. */
 export const CATALOGUE_JSON = ${JSON.stringify(JSON.stringify(catalogue))}
 `

@@ -23,6 +23,13 @@ const ADDRESSES: Readonly<Record<string, string>> = {
   cerebras: 'https://api.cerebras.ai/v1',
   moonshotai: 'https://api.moonshot.ai/v1',
   openrouter: 'https://openrouter.ai/api/v1',
+  aws: 'https://bedrock-runtime.us-west-2.amazonaws.com/openai/v1',
+  novita: 'https://api.novita.ai/openai/v1',
+  minimax: 'https://api.minimax.io/v1',
+  zai: 'https://api.z.ai/api/paas/v4',
+  baseten: 'https://inference.baseten.co/v1',
+  avian: 'https://api.avian.io/v1',
+  ovhcloud: 'https://oai.endpoints.kepler.ai.cloud.ovh.net/v1',
 }
 const USES = [
   { inputTokens: 1000, cachedInputTokens: 0, outputTokens: 100 },
@@ -30,6 +37,8 @@ const USES = [
   { inputTokens: 150_001, cachedInputTokens: 100_000, outputTokens: 3000 },
   { inputTokens: 300_000, cachedInputTokens: 7, outputTokens: 5000 },
   { inputTokens: 2_000_000, cachedInputTokens: 0, outputTokens: 1 },
+  { inputTokens: 10_000, cachedInputTokens: 2000, cacheWriteTokens: 3000, outputTokens: 10 },
+  { inputTokens: 400_000, cachedInputTokens: 100_000, cacheWriteTokens: 250_000, outputTokens: 10 },
 ]
 const AT = new Date('2026-11-26T00:00:00Z')
 
@@ -49,7 +58,12 @@ for (const [providerId, url] of Object.entries(ADDRESSES)) {
       const known = calcPrice({ input_tokens: 1, output_tokens: 1 }, id, { providerId, timestamp: AT }) !== null
       assert.equal(pricing?.priceSource, known ? 'Catalogue' : undefined, id)
       for (const used of known ? USES : []) {
-        const usage = { input_tokens: used.inputTokens, cache_read_tokens: used.cachedInputTokens, output_tokens: used.outputTokens }
+        const usage = {
+          input_tokens: used.inputTokens,
+          cache_read_tokens: used.cachedInputTokens,
+          cache_write_tokens: used.cacheWriteTokens ?? 0,
+          output_tokens: used.outputTokens,
+        }
         const there = calcPrice(usage, id, { providerId, timestamp: AT })?.total_price ?? Number.NaN
         const here = costOf(used, pricing)
         assert.ok(Math.abs(there - here) <= 1e-9 + there * 1e-9, `${id}: ${here} here, ${there} there for ${JSON.stringify(used)}`)
@@ -61,6 +75,34 @@ for (const [providerId, url] of Object.entries(ADDRESSES)) {
 test('an engine that is named tells the provider where the address does not', () => {
   assert.equal(cataloguePricing({ url: 'https://llm.example.com/v1', engine: 'OpenAI' }, 'gpt-4o-mini')?.outputPerMillionTokens, 0.6)
   assert.equal(cataloguePricing({ url: 'http://10.0.0.7:4000', engine: 'Anthropic' }, 'claude-sonnet-4-20250514')?.inputPerMillionTokens, 3)
+})
+
+test('a provider that sells models of others has their prices; a date may be written without dashes', () => {
+  const azure = { url: 'https://mine.openai.azure.com/openai/v1', engine: 'Auto' } as const
+  assert.deepEqual(cataloguePricing(azure, 'gpt-4o-mini'), {
+    inputPerMillionTokens: 0.15,
+    cachedInputPerMillionTokens: 0.075,
+    outputPerMillionTokens: 0.6,
+    priceSource: 'Catalogue',
+  })
+  assert.deepEqual(cataloguePricing(azure, 'gpt-4o-mini-20240718'), cataloguePricing(azure, 'gpt-4o-mini'))
+})
+
+test('embeddings are not billed for what they answer', () => {
+  const pricing = cataloguePricing({ url: 'https://api.openai.com/v1', engine: 'Auto' }, 'text-embedding-3-small')
+  assert.deepEqual(pricing, { inputPerMillionTokens: 0.02, outputPerMillionTokens: 0, priceSource: 'Catalogue' })
+})
+
+test('by hand: a prompt above the bound of a model with tiers, and one that is put into a cache', () => {
+  // 300,000 are above 200,000: 200,000 × 2.50 + 100,000 × 0.25 + 1,000 × 15, by the million.
+  const gemini = cataloguePricing({ url: ADDRESSES['google'] ?? '', engine: 'Auto' }, 'gemini-2.5-pro')
+  assert.ok(Math.abs(costOf({ inputTokens: 300_000, cachedInputTokens: 100_000, outputTokens: 1000 }, gemini) - 0.54) < 1e-12)
+  // 200,000 are not above: 200,000 × 1.25 + 1,000 × 10.
+  assert.ok(Math.abs(costOf({ inputTokens: 200_000, cachedInputTokens: 0, outputTokens: 1000 }, gemini) - 0.26) < 1e-12)
+  // 1,000 × 3 + 2,000 read × 0.30 + 7,000 written × 3.75 + 500 × 15.
+  const claude = cataloguePricing({ url: ADDRESSES['anthropic'] ?? '', engine: 'Auto' }, 'claude-sonnet-4-20250514')
+  const used = { inputTokens: 10_000, cachedInputTokens: 2000, cacheWriteTokens: 7000, outputTokens: 500 }
+  assert.ok(Math.abs(costOf(used, claude) - 0.03735) < 1e-12)
 })
 
 test('what is no commercial API has no price there', () => {

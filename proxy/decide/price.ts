@@ -9,22 +9,39 @@ import { outputTokensOf } from './pace-view.ts'
 
 const PER_MILLION = 1e-6
 const MILLION_PER_HOUR = 1e6 / 3600
+/** Routes whose answers are written token by token; others answer with none that is paid for. */
+const WRITES: ReadonlySet<string> = new Set(['chat', 'completions', 'responses', 'messages'])
 
 export interface Tokens {
   readonly inputTokens: number
   readonly outputTokens: number
+  /** Of the input, what the engine had read before. */
   readonly cachedInputTokens: number
+  /** Of the input, what the engine keeps for later requests. Absent = none. */
+  readonly cacheWriteTokens?: number
 }
 
 /** What has no price costs nothing here: whoever asks has decided that already. A tier holds for the whole request. */
-export function costOf({ inputTokens, outputTokens, cachedInputTokens }: Tokens, pricing: Pricing | undefined): number {
-  if (pricing === undefined) return 0
-  const prices = tierOf(pricing, inputTokens)
+export function costOf(tokens: Tokens, pricing: Pricing | undefined): number {
+  return pricing === undefined ? 0 : sumOf(tokens, tierOf(pricing, tokens.inputTokens))
+}
+
+/** Undefined = one of the prices that it needs is not known. */
+export function knownCostOf(tokens: Tokens, pricing: Pricing | undefined): number | undefined {
+  if (pricing === undefined) return undefined
+  const prices = tierOf(pricing, tokens.inputTokens)
+  if (prices.inputPerMillionTokens === undefined && tokens.inputTokens > 0) return undefined
+  return prices.outputPerMillionTokens === undefined && tokens.outputTokens > 0 ? undefined : sumOf(tokens, prices)
+}
+
+function sumOf({ inputTokens, outputTokens, cachedInputTokens, cacheWriteTokens = 0 }: Tokens, prices: Prices): number {
   const input = prices.inputPerMillionTokens ?? 0
   const cached = Math.min(cachedInputTokens, inputTokens)
+  const written = Math.min(cacheWriteTokens, inputTokens - cached)
   const cachedPrice = prices.cachedInputPerMillionTokens ?? input
+  const writePrice = prices.cacheWritePerMillionTokens ?? input
   const output = prices.outputPerMillionTokens ?? 0
-  return ((inputTokens - cached) * input + cached * cachedPrice + outputTokens * output) * PER_MILLION
+  return ((inputTokens - cached - written) * input + cached * cachedPrice + written * writePrice + outputTokens * output) * PER_MILLION
 }
 
 const tierOf = (pricing: Pricing, inputTokens: number): Prices =>
@@ -36,28 +53,29 @@ const tierOf = (pricing: Pricing, inputTokens: number): Prices =>
  */
 export function pricesAt(endpoint: CompiledEndpoint, live: Pick<LiveView, 'endpoint'>): Pricing | undefined {
   const { pricing } = endpoint.backend
-  if (pricing === undefined || isPriced(pricing)) return pricing
+  if (pricing?.perHour === undefined || pricing.outputPerMillionTokens !== undefined) return pricing
   const { outputPerSecond } = live.endpoint(endpoint.id)
-  if (pricing.perHour === undefined || outputPerSecond === undefined) return undefined
+  if (outputPerSecond === undefined) return undefined
   return { inputPerMillionTokens: 0, outputPerMillionTokens: (pricing.perHour * MILLION_PER_HOUR) / outputPerSecond }
 }
 
-const isPriced = ({ inputPerMillionTokens, outputPerMillionTokens }: Pricing): boolean =>
-  inputPerMillionTokens !== undefined || outputPerMillionTokens !== undefined
-
 /** What this request is going to cost there, by estimate; undefined = the price is not known. */
 export function estimatedUsd(endpoint: CompiledEndpoint, facts: Facts, live: Pick<LiveView, 'endpoint'>): number | undefined {
-  const prices = pricesAt(endpoint, live)
-  return (
-    prices && costOf({ inputTokens: facts.promptTokens, outputTokens: outputTokensOf(facts.maxOutputTokens), cachedInputTokens: 0 }, prices)
-  )
+  const { pricing } = endpoint.backend
+  return pricing && knownCostOf(tokensOf(facts, outputTokensOf(facts.maxOutputTokens)), pricesAt(endpoint, live))
 }
 
-/** The most that it may cost: all that the client lets it write. */
-export function ceilingUsd(endpoint: CompiledEndpoint, facts: Facts, prices: Pricing): number {
+/** The most that it may cost: all that the client lets it write; where it does not say, what is usual. */
+export function ceilingUsd(endpoint: CompiledEndpoint, facts: Facts, prices: Pricing): number | undefined {
   const most = Math.min(facts.maxOutputTokens ?? outputTokensOf(undefined), endpoint.backend.maxOutput?.tokens ?? Number.POSITIVE_INFINITY)
-  return costOf({ inputTokens: facts.promptTokens, outputTokens: most, cachedInputTokens: 0 }, prices)
+  return knownCostOf(tokensOf(facts, most), prices)
 }
+
+const tokensOf = ({ route, promptTokens }: Facts, outputTokens: number): Tokens => ({
+  inputTokens: promptTokens,
+  outputTokens: WRITES.has(route) ? outputTokens : 0,
+  cachedInputTokens: 0,
+})
 
 /** The highest prices that a request to a policy may meet: what is reserved before it is known who serves it. */
 export function dearest({ rules }: CompiledPolicy): Pricing {
@@ -68,7 +86,7 @@ export function dearest({ rules }: CompiledPolicy): Pricing {
     )
   const highest = (of: (pricing: Prices) => number | undefined): number => Math.max(0, ...prices.map((one) => of(one) ?? 0))
   return {
-    inputPerMillionTokens: highest((one) => one.inputPerMillionTokens),
+    inputPerMillionTokens: highest((one) => Math.max(one.inputPerMillionTokens ?? 0, one.cacheWritePerMillionTokens ?? 0)),
     outputPerMillionTokens: highest((one) => one.outputPerMillionTokens),
   }
 }

@@ -14,6 +14,8 @@ export interface Usage {
   readonly inputTokens: number
   readonly outputTokens: number
   readonly cachedInputTokens: number
+  /** Of the input, what the engine has put into its cache for later requests, where it says so. */
+  readonly cacheWriteTokens?: number
 }
 
 /** What one SSE event means for the stream it is in. */
@@ -82,8 +84,8 @@ const count = (value: unknown): number => (typeof value === 'number' && value >=
 /** OpenAI's `usage` of chat, completions and embeddings. Null or missing = undefined, never zero. */
 export function chatUsage(value: unknown): Usage | undefined {
   if (!isJson(value)) return undefined
-  const cached = jsonOf(value['prompt_tokens_details'])?.['cached_tokens']
-  return { inputTokens: count(value['prompt_tokens']), outputTokens: count(value['completion_tokens']), cachedInputTokens: count(cached) }
+  const inputTokens = count(value['prompt_tokens'])
+  return { inputTokens, outputTokens: count(value['completion_tokens']), ...cacheUse(value['prompt_tokens_details']) }
 }
 
 /** llama.cpp's `timings`: prompt tokens that were read and those that its cache had, and tokens that were written. */
@@ -96,8 +98,13 @@ export function timingsUsage(value: unknown): Usage | undefined {
 /** The usage of `/v1/responses`. */
 export function responsesUsage(value: unknown): Usage | undefined {
   if (!isJson(value)) return undefined
-  const cached = jsonOf(value['input_tokens_details'])?.['cached_tokens']
-  return { inputTokens: count(value['input_tokens']), outputTokens: count(value['output_tokens']), cachedInputTokens: count(cached) }
+  const inputTokens = count(value['input_tokens'])
+  return { inputTokens, outputTokens: count(value['output_tokens']), ...cacheUse(value['input_tokens_details']) }
+}
+
+function cacheUse(details: unknown): Pick<Usage, 'cachedInputTokens' | 'cacheWriteTokens'> {
+  const { cached_tokens: cached, cache_write_tokens: written } = jsonOf(details) ?? {}
+  return { cachedInputTokens: count(cached), ...(count(written) > 0 && { cacheWriteTokens: count(written) }) }
 }
 
 /** A string, or a list of content parts with what they need. */

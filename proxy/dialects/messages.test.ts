@@ -55,8 +55,9 @@ test('a stop reason finishes, message_stop is the sentinel, an error is one', ()
 
 test('cached tokens, counted apart by Anthropic, are inside ours', () => {
   const usage = { input_tokens: 10, cache_creation_input_tokens: 5, cache_read_input_tokens: 100, output_tokens: 3 }
-  assert.deepEqual(messages.readUsage({ usage }), { inputTokens: 115, outputTokens: 3, cachedInputTokens: 100 })
-  assert.deepEqual(read('message_start', { message: { usage } }).usagePart, { inputTokens: 115, outputTokens: 3, cachedInputTokens: 100 })
+  const ours = { inputTokens: 115, outputTokens: 3, cachedInputTokens: 100, cacheWriteTokens: 5 }
+  assert.deepEqual(messages.readUsage({ usage }), ours)
+  assert.deepEqual(read('message_start', { message: { usage } }).usagePart, ours)
   assert.deepEqual(read('message_delta', { delta: {}, usage: { output_tokens: 9 } }).usagePart, { outputTokens: 9 })
   assert.equal(messages.readUsage({}), undefined)
 })

@@ -12,9 +12,10 @@ const SPOKEN = new Set(['text', 'thinking'])
 function messagesUsage(value: unknown): Partial<Usage> | undefined {
   if (!isJson(value)) return undefined
   const { input_tokens: fresh, cache_creation_input_tokens: written, cache_read_input_tokens: read, output_tokens: output } = value
-  const cached = count(read)
+  const [cached, cacheWriteTokens] = [count(read), count(written)]
   return {
-    ...(typeof fresh === 'number' && { inputTokens: count(fresh) + count(written) + cached, cachedInputTokens: cached }),
+    ...(typeof fresh === 'number' && { inputTokens: count(fresh) + cacheWriteTokens + cached, cachedInputTokens: cached }),
+    ...(typeof fresh === 'number' && cacheWriteTokens > 0 && { cacheWriteTokens }),
     ...(typeof output === 'number' && { outputTokens: count(output) }),
   }
 }

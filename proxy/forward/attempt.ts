@@ -63,6 +63,8 @@ export interface AttemptRequest {
 
 export type AttemptOutcome = {
   readonly usage: Usage | undefined
+  /** What the engine counted, where that differs: it went on with what another had begun. */
+  readonly billed?: Usage | undefined
   /** Until the first meaningful event, or the whole answer. */
   readonly firstTokenMs: number | undefined
   readonly events: number
@@ -388,7 +390,7 @@ class Attempt implements Dispatcher.DispatchHandler {
     this.#decoder?.destroy()
     if (end.kind !== 'answered') this.#controller?.abort(new Error(end.kind))
     else if (!this.#ended) this.#timer = setTimeout(() => this.#controller?.abort(new Error('left open')), AFTER_FINISH_MS)
-    const { events = 0, malformed = 0, usage = this.#usage } = this.#relay ?? {}
-    this.#resolve({ ...end, usage, events, malformed, firstTokenMs: this.#firstTokenMs })
+    const { events = 0, malformed = 0, usage = this.#usage, billed } = this.#relay ?? {}
+    this.#resolve({ ...end, usage, billed, events, malformed, firstTokenMs: this.#firstTokenMs })
   }
 }

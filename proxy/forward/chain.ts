@@ -77,7 +77,7 @@ export class Chain {
     const { outcome, record, otherCredential } = await tryOnce(run, sent, reserved, about).finally(() => giveBack(reserved, run.now()))
     const used = usedBy(outcome, run.facts, sent.endpoint, run.live)
     this.#used = used ?? this.#used
-    this.#costUsd = costUsdOf(used)
+    this.#costUsd = costUsdOf(outcome, used)
     this.#attempts.push({ ...record, ...this.#cost() })
     if (outcome.firstTokenMs !== undefined) this.#firstTokenMs ??= startMs - run.startMs + outcome.firstTokenMs
     this.#malformed += outcome.malformed

@@ -49,7 +49,10 @@ type Fate = 'keep' | 'commit' | 'drop' | 'skip' | 'edited' | 'error' | 'diverged
  * for). Knows whether the stream finished. At most 64 KiB held back, 1 MiB of an unfinished event.
  */
 export class Relay {
+  /** Of the answer as the client sees it. */
   usage: Usage | undefined
+  /** As the engine counted it; undefined = no otherwise. */
+  billed: Usage | undefined
   malformed = 0
   events = 0
   /** Every choice seen so far has its finish reason: the answer is complete even without a sentinel, unless another choice begins. */
@@ -160,7 +163,10 @@ export class Relay {
       return 'error'
     }
     const { editor } = this.#options
-    if (meaning.usage !== undefined) this.usage = editor === undefined ? meaning.usage : editor.usage(meaning.usage)
+    if (meaning.usage !== undefined) {
+      this.usage = editor === undefined ? meaning.usage : editor.usage(meaning.usage)
+      if (editor !== undefined) this.billed = meaning.usage
+    }
     if (meaning.usagePart !== undefined) this.usage = { ...(this.usage ?? NO_USAGE), ...meaning.usagePart }
     if (meaning.isSentinel === true) this.#sentinelSeen = true
     this.#opened |= meaning.opens

@@ -1,5 +1,5 @@
 import type { Facts, LiveView } from '../decide/input.ts'
-import { costOf, pricesAt } from '../decide/price.ts'
+import { knownCostOf, pricesAt } from '../decide/price.ts'
 import type { Booking, Used } from '../limits/booking.ts'
 import type { CompiledEndpoint } from '../routing-table/compiled.ts'
 import type { AttemptOutcome } from './attempt.ts'
@@ -23,8 +23,8 @@ export function usedBy(
 }
 
 /** USD; undefined = nothing was used, or nobody knows how much, or at what price. */
-export function costUsdOf(used: UsedByAttempt | undefined): number | undefined {
-  return used === undefined || used === 'unknown' || used.pricing === undefined ? undefined : costOf(used, used.pricing)
+export function costUsdOf({ billed }: AttemptOutcome, used: UsedByAttempt | undefined): number | undefined {
+  return used === undefined || used === 'unknown' ? undefined : knownCostOf(billed ?? used, used.pricing)
 }
 
 /** Ends a booking by what was used. */

@@ -1,9 +1,9 @@
 import type { Shortage } from '../decide/limits-view.ts'
+import { costOf } from '../decide/price.ts'
 import type { ClientLimits, Pricing } from '../routing-table/v1.ts'
 import type { Used } from './booking.ts'
 import { type Demand, Outputs } from './demand.ts'
 import { METERED, METERED_LIMITS, Meter, type Need, type Shares, Taken } from './meter.ts'
-import { costOf } from '../decide/price.ts'
 
 export interface Books extends Shares {
   /** What had been used by then, before this process began; taken once. */

@@ -5,6 +5,7 @@ export interface Used {
   readonly inputTokens: number
   readonly outputTokens: number
   readonly cachedInputTokens: number
+  readonly cacheWriteTokens?: number
   /** Of the backend that served; absent or undefined = unknown. Only client limits on cost read it. */
   readonly pricing?: Pricing | undefined
 }

@@ -1,9 +1,9 @@
 import { termsFor } from '../decide/client-terms.ts'
 import type { Client } from '../decide/input.ts'
+import { dearest } from '../decide/price.ts'
 import type { CompiledPolicy } from '../routing-table/compiled.ts'
 import type { ClientLimits } from '../routing-table/v1.ts'
 import { Account, type Books, Tally } from './account.ts'
-import { dearest } from '../decide/price.ts'
 
 /** Beyond it those that have been idle longest are forgotten, and begin anew if they return. */
 const MAX_ACCOUNTS = 5000

@@ -34,7 +34,12 @@ const access = tagged('from', {
   Namespaces: object({ from: any, namespaces: list(text(63)) }),
 })
 
-const prices = { 'inputPerMillionTokens?': usd, 'cachedInputPerMillionTokens?': usd, 'outputPerMillionTokens?': usd }
+const prices = {
+  'inputPerMillionTokens?': usd,
+  'cachedInputPerMillionTokens?': usd,
+  'cacheWritePerMillionTokens?': usd,
+  'outputPerMillionTokens?': usd,
+}
 
 const backend = object({
   name: text(63),

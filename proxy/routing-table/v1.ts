@@ -20,6 +20,7 @@ export const IGNORABLE_FIELDS: readonly string[] = [
   'perHour',
   'tiers',
   'priceSource',
+  'cacheWritePerMillionTokens',
   'sticky',
 ]
 
@@ -131,6 +132,8 @@ export interface Prices {
   inputPerMillionTokens?: number
   /** Absent = as other input. */
   cachedInputPerMillionTokens?: number
+  /** Of what the engine keeps of the input for later requests. Absent = as other input. */
+  cacheWritePerMillionTokens?: number
   outputPerMillionTokens?: number
 }
 

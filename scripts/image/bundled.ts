@@ -8,6 +8,10 @@ import { readPath } from './fetch.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const MAPS = ['dist/cli.mjs.map', 'dist/proxy.mjs.map']
+/** Sources of ours that are made of a package's data. */
+const DATA: Readonly<Record<string, string>> = {
+  '../operator/translate/price-catalogue.generated.ts': 'node_modules/@pydantic/genai-prices',
+}
 
 export interface BundledPackage {
   readonly name: string
@@ -22,7 +26,7 @@ export interface BundledPackage {
 
 export function bundledPackages(): readonly BundledPackage[] {
   const lock = json('package-lock.json')
-  const folders = new Set(MAPS.flatMap((map) => sourcesOf(json(map))).flatMap((source) => folderOf(source) ?? []))
+  const folders = new Set(MAPS.flatMap((map) => sourcesOf(json(map))).flatMap((source) => folderOf(source) ?? DATA[source] ?? []))
   if (folders.size === 0) throw new Error('the source maps of the bundles name no package')
   return [...folders].sort().map((folder) => {
     const locked = readPath(lock, ['packages', folder])

@@ -97,6 +97,7 @@ const LATER: Readonly<Record<string, Readonly<Record<string, Reader>>>> = {
     perHour: 'skips the field',
     tiers: 'skips the field',
     priceSource: 'skips the field',
+    cacheWritePerMillionTokens: 'skips the field',
     sticky: 'skips the field',
   },
 }

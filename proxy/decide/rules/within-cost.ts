@@ -17,7 +17,8 @@ export const withinCost: Rule = (ctx, input) => {
     ctx,
     (endpoint) => {
       const prices = pricesAt(endpoint, input.live)
-      if (prices === undefined) {
+      const costs = prices && ceilingUsd(endpoint, input.facts, prices)
+      if (prices === undefined || costs === undefined) {
         seen.because = 'its price is not known'
         return unknownPrice !== 'Exclude'
       }
@@ -26,7 +27,6 @@ export const withinCost: Rule = (ctx, input) => {
         seen.because = `its output costs ${usd(output)} USD a million tokens; ${usd(costCeiling.perMillionOutputTokens)} is allowed`
         return false
       }
-      const costs = ceilingUsd(endpoint, input.facts, prices)
       seen.cheapestUsd = Math.min(seen.cheapestUsd, costs)
       if (costCeiling?.perRequest === undefined || spentUsd + costs <= costCeiling.perRequest) return true
       seen.because = `it would cost up to ${usd(costs)} USD${spentUsd > 0 ? ` after ${usd(spentUsd)}` : ''}; ${usd(costCeiling.perRequest)} is allowed`
