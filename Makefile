@@ -152,6 +152,11 @@ bench-continuation: ## how often broken streams are gone on with on real engines
 	node scripts/fetch-engine.ts
 	node test/bench/continuation.ts --write
 
+.PHONY: bench-estimate
+bench-estimate: ## by how much estimates of prompts are off, against a real engine; writes docs/benchmarks.md (two minutes)
+	node scripts/fetch-engine.ts
+	node test/bench/estimate/run.ts --write
+
 .PHONY: demo
 demo: ## llama-swap with a real engine and a real small model, and a request to try
 	node cli/demo.ts

@@ -138,7 +138,11 @@ function eventOf(before: Sort, sort: Sort): Event {
       return before === 'han' ? 'sameHan' : 'han'
     case 'other':
       return 'control'
-    default:
+    case 'digit':
+    case 'space':
+    case 'tab':
+    case 'latinSign':
+    case 'wide':
       return sort
   }
 }

@@ -37,8 +37,21 @@ const furtherBlank: State = { tells: 'blanks', amount: PIECE }
 const somethingElse: State = {}
 
 const STATES: readonly State[] = [
-  ...[...small, ...large, split, joinedSmall, joinedLarge, digit, joinedDigit, digitApart],
-  ...[signBehind, sign, space, tab, secondBlank, furtherBlank, somethingElse],
+  ...small,
+  ...large,
+  split,
+  joinedSmall,
+  joinedLarge,
+  digit,
+  joinedDigit,
+  digitApart,
+  signBehind,
+  sign,
+  space,
+  tab,
+  secondBlank,
+  furtherBlank,
+  somethingElse,
 ]
 export const BEGINNING: number = STATES.indexOf(somethingElse)
 export const STATE_COUNT: number = STATES.length
@@ -83,7 +96,13 @@ function nextOf(state: State, event: Event): State | undefined {
     case 'space':
     case 'tab':
       return isFurther(state) ? furtherBlank : isBlank(state) ? secondBlank : event === 'space' ? space : tab
-    default:
+    case 'control':
+    case 'line':
+    case 'sameLine':
+    case 'latinSign':
+    case 'han':
+    case 'sameHan':
+    case 'wide':
       return somethingElse
   }
 }

@@ -5,12 +5,13 @@ const PARTS = '\n## What each part costs\n'
 const CONTROL_PLANE = '\n## Control plane\n'
 const SOAK = '\n## Soak\n'
 const CONTINUATION = '\n## Streams that break\n'
+const ESTIMATES = '\n## Token estimates\n'
 const ROUTING = {
   virtual: '\n## Routing, in virtual time\n',
   sockets: '\n## Routing, over sockets\n',
   engines: '\n## Routing, on real engines\n',
 } as const
-const HEADINGS = [PARTS, CONTROL_PLANE, SOAK, CONTINUATION, ...Object.values(ROUTING)]
+const HEADINGS = [PARTS, CONTROL_PLANE, SOAK, CONTINUATION, ESTIMATES, ...Object.values(ROUTING)]
 
 /** `text` as the first part, before what `document` has as its others. */
 export const withFirstPart = (document: string, text: string): string => joined(text, partsOf(document))
@@ -26,6 +27,9 @@ export const withSoak = (document: string, text: string): string => withPart(doc
 
 /** `text` as the part of broken streams, between what `document` has as its others. */
 export const withContinuation = (document: string, text: string): string => withPart(document, CONTINUATION, text)
+
+/** `text` as the part of estimates, between what `document` has as its others. */
+export const withEstimates = (document: string, text: string): string => withPart(document, ESTIMATES, text)
 
 /** `text` as one of the parts of routing, the last ones. */
 export const withRouting = (document: string, part: keyof typeof ROUTING, text: string): string => withPart(document, ROUTING[part], text)
