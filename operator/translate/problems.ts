@@ -170,6 +170,12 @@ export const PROBLEMS = {
     says: () => 'No rule has a usable target, so this policy serves nothing. Repair one: each has its own message.',
   },
 
+  AutoFull: {
+    condition: 'none',
+    says: (targets, more) =>
+      `"auto" takes ${targets} models: those of the lowest priority, then of the highest weight, then the first by name. This one${more === '' ? '' : ` (and ${more} more)`} can be asked for by name only. Write a RoutingPolicy that names the models it is to choose among.`,
+  },
+
   ClientSecretNameTooLong: {
     condition: 'none',
     says: (name) => `"${name}" is too long to name a client, so its keys are not accepted. Use a Secret name of at most 63 characters.`,

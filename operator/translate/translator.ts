@@ -1,14 +1,13 @@
 import {
   type Credential,
   type Model,
-  type Policy,
   type RoutingTable,
   TABLE_VERSION,
   type TokenIssuer,
 } from '../../proxy/routing-table/index.ts'
 import { type ModelResource, type PolicyResource, type Resources, STANDALONE_SETTINGS } from '../resources/snapshot.ts'
 import { addressPolicy, addressRules } from './address-policy.ts'
-import { builtInAuto } from './built-in-auto.ts'
+import { type BuiltAuto, builtInAuto } from './built-in-auto.ts'
 import { type Changes, changesBetween } from './changes.ts'
 import { type BuiltClientKeys, translateClientKeys } from './client-keys.ts'
 import { type ClusterIndex, makeClusterIndex } from './cluster-index.ts'
@@ -42,7 +41,7 @@ interface State {
   readonly names: Names
   readonly models: ReadonlyMap<string, BuiltModel>
   readonly policies: ReadonlyMap<string, BuiltPolicy>
-  readonly auto: readonly Policy[]
+  readonly auto: BuiltAuto
   readonly keys: BuiltClientKeys
   readonly credentials: readonly Credential[]
   readonly tokenIssuers: readonly TokenIssuer[]
@@ -67,7 +66,7 @@ const NOTHING: State = {
   names: { won: new Map(), claimed: new Set(), problems: [] },
   models: new Map(),
   policies: new Map(),
-  auto: [],
+  auto: { policies: [], problems: [] },
   keys: { clientKeys: [], problems: [] },
   credentials: [],
   tokenIssuers: [],
@@ -170,12 +169,13 @@ function credentialsOnce(models: State['models'], before: readonly Credential[])
   return reuseItems(before, credentials, ({ id }) => id)
 }
 
-type Made = Pick<State, 'names' | 'models' | 'policies' | 'keys'>
+type Made = Pick<State, 'names' | 'models' | 'policies' | 'auto' | 'keys'>
 
-const foundIn = ({ names, models, policies, keys }: Made): readonly (readonly Problem[])[] => [
+const foundIn = ({ names, models, policies, auto, keys }: Made): readonly (readonly Problem[])[] => [
   names.problems,
   ...[...models.values()].map(({ problems }) => problems),
   ...[...policies.values()].map(({ problems }) => problems),
+  auto.problems,
   keys.problems,
 ]
 
@@ -201,7 +201,7 @@ function answer(state: State, { epoch, seq }: TableNumber): Translation {
       epoch,
       seq,
       models: entriesOf(state.models),
-      policies: [...[...state.policies.values()].flatMap(({ policy }) => policy ?? []), ...state.auto],
+      policies: [...[...state.policies.values()].flatMap(({ policy }) => policy ?? []), ...state.auto.policies],
       endpointSets: models.flatMap(({ endpointSets }) => endpointSets),
       credentials: state.credentials,
       clientKeys: state.keys.clientKeys,
