@@ -20,7 +20,7 @@ import { isEjected, mayEject, rampingFrom } from './circuit.ts'
 import { bookAnswer, bookFailure, type FailureSeen, startAnew } from './circuit-booking.ts'
 import { Calibrations } from './calibration.ts'
 import { CredentialBook } from './credentials.ts'
-import { type EndpointState, forgetPace, fresh, type Mutable, retestedByUs } from './endpoint-state.ts'
+import { type EndpointState, forgetPace, fresh, type Mutable, retestedByUs, standsAlike } from './endpoint-state.ts'
 import { LatencyBook } from './latency.ts'
 import { ModelViews } from './model-views.ts'
 import { type Answered, PaceBook } from './pace.ts'
@@ -282,6 +282,7 @@ export class Live implements LiveView {
     const state = this.#endpoints.get(report.endpointId)
     if (state === undefined) return
     const recovered = state.ready === false && report.healthy === true
+    const { ready, settled, contextWindowTokens, capabilities } = state
     if (report.healthy !== undefined) {
       state.ready = report.healthy
       state.notReadyBecause = report.healthy ? undefined : (report.reason ?? 'its health probe fails')
@@ -309,7 +310,8 @@ export class Live implements LiveView {
       state.cacheUsed = report.cacheUsed
       state.inFlightAtSignals = state.inFlight
     }
-    this.#views.changed(state.model)
+    if (recovered || !standsAlike(state, { ready, settled, contextWindowTokens, capabilities })) this.#views.changed(state.model)
+    else this.#views.told(state.model)
   }
 
   /** The retry budget of a model. */
