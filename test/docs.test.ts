@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { loadAll } from 'js-yaml'
 import { REASONS } from '../operator/report/reasons.ts'
+import { SCHEMAS } from '../operator/resources/schemas.generated.ts'
 import { PROBLEMS } from '../operator/translate/problems.ts'
 import { accessLine } from '../proxy/account/access-line.ts'
 import { Metrics } from '../proxy/account/metrics.ts'
@@ -12,6 +13,7 @@ import { REFUSED, tableOf } from '../proxy/account/record.fixture.ts'
 import { PROXY_FLAGS, STANDALONE_FLAGS } from '../proxy/config.ts'
 import { ERROR_LABELS, ERRORS } from '../proxy/errors.ts'
 import { Live } from '../proxy/live/live.ts'
+import { ENDPOINT_STRATEGIES, STRATEGIES } from '../proxy/routing-table/v1.ts'
 import { NODE_FLAGS, OPERATOR_NODE_FLAGS } from '../scripts/node-flags.ts'
 import { CONNECTIONS } from './data-plane/faults/connections.ts'
 import { CONTENTS } from './data-plane/faults/contents.ts'
@@ -235,6 +237,20 @@ test('docs/how-it-works.md names files and symbols that there are', () => {
     ),
     [],
   )
+})
+
+/** First cells of the tables below a heading. */
+function firstCells(page: string, heading: string): string[] {
+  const section = page.split(/^## /m).find((one) => one.startsWith(`${heading}\n`)) ?? ''
+  return [...section.matchAll(/^\| `([^`]+)` \|/gm)].map(([, cell = '']) => cell)
+}
+
+test('docs/routing.md has every strategy and every condition of rules, and no other', () => {
+  const page = read('docs/routing.md')
+  assert.deepEqual(firstCells(page, 'Strategies among targets'), STRATEGIES)
+  assert.deepEqual(firstCells(page, 'Strategies among endpoints'), ENDPOINT_STRATEGIES)
+  const match = SCHEMAS.RoutingPolicy.properties?.['spec']?.properties?.['rules']?.items?.properties?.['matches']?.items
+  assert.deepEqual(firstCells(page, 'Rules').toSorted(), Object.keys(match?.properties ?? {}).toSorted())
 })
 
 test('README.md has at most 150 lines', () => {
