@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { makeTable } from '../../test/support/table.ts'
 import { compileTable } from '../routing-table/compile.ts'
-import type { Facts } from './input.ts'
+import type { Candidate, Facts } from './input.ts'
 import { Matching } from './match/match.ts'
 import { rulingOf } from './rule-in-force.ts'
 
@@ -17,6 +17,20 @@ const FACTS: Facts = {
   headers: {},
   client: { name: undefined, namespace: 'default' },
 }
+
+test('policies that all lead to each other are each entered once', () => {
+  const names = Array.from({ length: 16 }, (_, at) => `p${at}`)
+  const models = Object.fromEntries(names.map((name) => [`${name}-m`, { backends: [{ url: 'http://10.0.0.1:8000' }] }]))
+  const targets = names.map((name) => `policy ${name}`)
+  const policies = Object.fromEntries(names.map((name) => [name, { targets: [`${name}-m`], fallback: { targets } }]))
+  const table = compileTable(makeTable({ models, policies }))
+  const policy = table.policies.get('default/p0')
+  const rule = policy?.rules[0]
+  assert.ok(policy !== undefined && rule !== undefined)
+  const ask = (): readonly Candidate[] => rulingOf(policy, rule, { table, matching: new Matching(FACTS, 0) }).candidates
+  assert.equal(ask().length, 16)
+  assert.equal(ask(), ask(), 'the list is kept')
+})
 
 /** Policies "p0" to "p9", each of so many models of its own, each leading to the next. */
 function chainFrom(targetsEach: number): readonly number[] {

@@ -1,17 +1,13 @@
-import type { CompiledModel, CompiledPolicy, CompiledRule, CompiledTable, CompiledTarget } from '../routing-table/compiled.ts'
+import type { CompiledModel, CompiledPolicy, CompiledRule } from '../routing-table/compiled.ts'
 import { DEFAULT_WHEN } from './classes.ts'
 import type { Candidate, Ctx, Input, RuleInForce } from './input.ts'
-import type { Matching } from './match/match.ts'
+import { type Asking, candidateOf, chained } from './policy-chain.ts'
 
 /** What a rule of a policy says, and the models it names: its own targets, then the chain that fallback adds. */
 export interface Ruling {
   readonly rule: RuleInForce
   readonly candidates: readonly Candidate[]
 }
-
-/** Policies in the chain of policies in the chain: as deep as this. Translate refuses cycles; here nothing depends on that. */
-const MAX_DEPTH = 4
-const MAX_CANDIDATES = 64
 
 /** Worked out once a table, not once a request: what is made of a compiled rule never changes. */
 const RULINGS = new WeakMap<CompiledRule, Ruling>()
@@ -29,15 +25,10 @@ export function directTo(model: CompiledModel): Ruling {
   return made
 }
 
-interface Asking {
-  readonly table: CompiledTable
-  readonly matching: Matching
-}
-
 /** A chain of models is the same for every request; what other policies say depends on the request. */
 export function rulingOf(policy: CompiledPolicy, rule: CompiledRule, asking: Asking): Ruling {
   const ruling = ownRuling(policy, rule)
-  const { candidates } = leadsToPolicies(rule) ? { candidates: new Chain(asking).follow(ruling, rule) } : ruling
+  const candidates = leadsToPolicies(rule) ? chained(rule, asking, (other, one) => ownRuling(other, one).rule) : ruling.candidates
   const { failedExpressions } = asking.matching
   return { rule: failedExpressions === 0 ? ruling.rule : { ...ruling.rule, failedExpressions }, candidates }
 }
@@ -72,50 +63,4 @@ function candidatesOf(rule: CompiledRule): readonly Candidate[] {
   if (!rule.entry.fallback.enabled) return own
   const chain = rule.chain.filter((one) => 'model' in one).filter(({ model }) => !rule.targets.some((target) => target.model === model))
   return [...own, ...chain.map((target, index) => candidateOf(target, index + 1))]
-}
-
-export function candidateOf({ model, weight }: CompiledTarget, tier: number): Candidate {
-  const lost = model.withLastResorts.length === 0 ? 'it has no endpoint' : undefined
-  return { model, weight, tier, endpoints: model.withLastResorts, lost }
-}
-
-/** Collects the candidates of a rule and of the policies in its chain, in order, each model once. */
-class Chain {
-  readonly #asking: Asking
-  readonly #found = new Map<CompiledModel, Candidate>()
-  #tier = 0
-
-  constructor(asking: Asking) {
-    this.#asking = asking
-  }
-
-  follow(ruling: Ruling, rule: CompiledRule): readonly Candidate[] {
-    this.#take(rule, ruling.rule, 0)
-    return [...this.#found.values()]
-  }
-
-  /** One tier of a rule's own targets, chosen among by that rule, then what follows them. */
-  #take(rule: CompiledRule, via: RuleInForce, depth: number): void {
-    this.#add(rule.targets, depth === 0 ? undefined : via)
-    if (!rule.entry.fallback.enabled) return
-    for (const target of rule.chain) {
-      if ('model' in target) this.#add([target], undefined)
-      else if (depth < MAX_DEPTH) this.#enter(target.policy, depth + 1)
-    }
-  }
-
-  #enter(ref: string, depth: number): void {
-    const policy = this.#asking.table.policies.get(ref)
-    const rule = policy?.rules.find((one) => this.#asking.matching.holds(one))
-    if (policy !== undefined && rule !== undefined) this.#take(rule, ownRuling(policy, rule).rule, depth)
-  }
-
-  #add(targets: readonly CompiledTarget[], via: RuleInForce | undefined): void {
-    for (const target of targets) {
-      if (this.#found.has(target.model) || this.#found.size >= MAX_CANDIDATES) continue
-      const candidate = candidateOf(target, this.#tier)
-      this.#found.set(target.model, via === undefined ? candidate : { ...candidate, via })
-    }
-    this.#tier++
-  }
 }
