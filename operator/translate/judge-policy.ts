@@ -43,7 +43,19 @@ function judgeCosts(spec: RoutingPolicySpec, rules: readonly PolicyRule[], seeke
     limits?.costPerDay === undefined ? [] : [{ code: 'CostUnknown' as const, at: `spec.clients[${index}].limits.costPerDay` }],
   )
   const capped = spec.costCeiling === undefined ? [] : [{ code: CEILING[spec.unknownPrice], at: 'spec.costCeiling' }]
-  const found = [...limited, ...capped]
+  const told = toldOf([...limited, ...capped], rules, seeker)
+  const compared = rules.filter(({ strategy }) => strategy === 'LowestCost')
+  const excludes = spec.costCeiling === undefined && spec.unknownPrice === 'Exclude'
+  return excludes ? [...told, ...toldOf([{ code: 'PriceUnknown', at: 'spec.unknownPrice' }], compared, seeker)] : told
+}
+
+interface Found {
+  readonly code: 'CostUnknown' | 'CeilingUnknown' | 'PriceUnknown'
+  readonly at: string
+}
+
+/** Of the models that these rules name and that have no price; nothing where all have one. */
+function toldOf(found: readonly Found[], rules: readonly PolicyRule[], seeker: Seeker): readonly Problem[] {
   if (found.length === 0) return []
   const [first, ...more] = modelsOf(rules, seeker).filter(({ backends }) => !backends.every(isPriced))
   if (first === undefined) return []

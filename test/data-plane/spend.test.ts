@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { ask, type Got } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
-import { CLOSE, chunk, error, streamHead, whole } from '../support/model-server/answers.ts'
+import { CLOSE, chunk, error, stream, streamHead, whole } from '../support/model-server/answers.ts'
 import { type ModelServer, startModelServer } from '../support/model-server/model-server.ts'
 import { type RunningProxy, startProxy } from '../support/proxy.ts'
 import { jsonOf, ROUTES } from '../support/routes.ts'
@@ -51,6 +51,9 @@ async function series(proxy: RunningProxy, name: string): Promise<Readonly<Recor
     lines.map((line) => [line.slice(name.length, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))]),
   )
 }
+
+const named = (event: { readonly type: string } & Readonly<Record<string, unknown>>): string =>
+  `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`
 
 const CHEAP = { inputPerMillionTokens: 1, cachedInputPerMillionTokens: 0.1, outputPerMillionTokens: 10 }
 const TIERED = {
@@ -109,6 +112,89 @@ test('the metric is the ledger, to a millionth of a dollar', async () => {
         assert.ok(Math.abs((found[labels] ?? Number.NaN) - usd) < 1e-6, `${labels} ${found[labels]}`)
       assert.deepEqual(await series(proxy, 'llama_swap_answers_unpriced_total'), { '{model="default/free"}': 1 })
     })
+  } finally {
+    await proxy.close()
+  }
+})
+
+test('streams in the ledger: one that breaks, one that another goes on with, one of Anthropic with its cache', async () => {
+  const { begin, words } = chat.events(['one ', 'two '])
+  const breaks = [streamHead(), ...[...begin, ...words].map(chunk), CLOSE]
+  const rest = chat.events(['three '])
+  const [dear, rented, claude] = await Promise.all([
+    server.open(breaks, breaks),
+    server.open(stream([...rest.begin, ...rest.words, ...rest.finish, ...rest.sentinel])),
+    server.open(
+      stream([
+        named({
+          type: 'message_start',
+          message: { usage: { input_tokens: 100, cache_creation_input_tokens: 2000, cache_read_input_tokens: 7000, output_tokens: 1 } },
+        }),
+        named({ type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } }),
+        named({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: 'well' } }),
+        named({ type: 'message_delta', delta: { stop_reason: 'end_turn' }, usage: { output_tokens: 300 } }),
+        named({ type: 'message_stop' }),
+      ]),
+    ),
+  ])
+  const capabilities = ['chat', 'prefixContinuation'] as const
+  const proxy = await startProxy(
+    makeTable({
+      models: {
+        dear: { backends: [{ url: dear.url, pricing: { inputPerMillionTokens: 0, outputPerMillionTokens: 100 } }] },
+        rented: {
+          backends: [{ url: rented.url, capabilities, pricing: { inputPerMillionTokens: 10, outputPerMillionTokens: 1000 } }],
+        },
+        claude: {
+          backends: [
+            {
+              url: claude.url,
+              dialect: 'Anthropic',
+              pricing: {
+                inputPerMillionTokens: 3,
+                cachedInputPerMillionTokens: 0.3,
+                cacheWritePerMillionTokens: 3.75,
+                outputPerMillionTokens: 15,
+              },
+            },
+          ],
+        },
+      },
+      policies: {
+        error: { targets: ['dear'] },
+        goon: { targets: ['dear'], fallback: { targets: ['rented'], interrupt: 'Continue' } },
+      },
+    }),
+  )
+  try {
+    const asked = (model: string) => ({ model, stream: true, max_tokens: 100, messages: [{ role: 'user', content: 'hi' }] })
+    const got = [
+      await ask(proxy.url, { body: asked('error') }),
+      await ask(proxy.url, { body: asked('goon') }),
+      await ask(proxy.url, { path: '/v1/messages', body: asked('claude') }),
+    ]
+    for (const [at, end] of [/upstream_stream_interrupted/, /three/, /message_stop/].entries()) assert.match(got[at]?.body ?? '', end)
+    const ledger = {
+      // Nobody says what it used: its three events count as a token each. 3 × 100.
+      '{model="default/dear",policy="default/error",client=""}': 0.0003,
+      // The same of the attempt that broke.
+      '{model="default/dear",policy="default/goon",client=""}': 0.0003,
+      // As its engine counted: 7 × 10 + 1 × 1,000; what the first has written is input there.
+      '{model="default/rented",policy="default/goon",client=""}': 0.00107,
+      // 100 × 3 + 2,000 written × 3.75 + 7,000 read × 0.3 + 300 × 15.
+      '{model="default/claude",policy="",client=""}': 0.0144,
+    }
+    await eventually(async () => {
+      const found = await series(proxy, 'llama_swap_cost_usd_total')
+      assert.deepEqual(Object.keys(found).toSorted(), Object.keys(ledger).toSorted())
+      for (const [labels, usd] of Object.entries(ledger))
+        assert.ok(Math.abs((found[labels] ?? Number.NaN) - usd) < 1e-6, `${labels} ${found[labels]}`)
+    })
+    const lines = await Promise.all(got.map(({ headers }) => proxy.accessLine(String(headers['x-request-id']))))
+    assert.deepEqual(
+      lines.map((line) => line['cost_usd']),
+      [0.0003, 0.00137, 0.0144],
+    )
   } finally {
     await proxy.close()
   }
