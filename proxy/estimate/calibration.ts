@@ -77,12 +77,18 @@ export function learnTokens(calibration: Calibration, prompt: Prompt, reported: 
   const plain = prompt.plainTokens - prompt.given
   if (prompt.opaque || !(tokens >= 1 && tokens >= plain / FARTHEST && tokens <= plain * FARTHEST)) return false
   const off = Math.abs(tokens - (tokensBy(calibration, prompt) - prompt.given)) / tokens
-  calibration.error = calibration.answers === 0 ? off : calibration.error * ERROR_KEPT + Math.min(1, off) * (1 - ERROR_KEPT)
+  noteError(calibration, Math.min(1, off))
   const belief = calibration.answers < SOME ? 1 : Math.min(1, PLAUSIBLE / off)
   addAnswer(calibration, prompt.counts, tokens, belief)
   calibration.answers++
   if (calibration.answers <= EAGER_ANSWERS || calibration.answers % RARELY === 0) solve(calibration)
   return true
+}
+
+/** The first answers say how far off the plain weights are; they do not count. */
+function noteError(calibration: Calibration, off: number): void {
+  const part = Math.max(1 - ERROR_KEPT, 1 / Math.max(1, calibration.answers - SOME + 1))
+  calibration.error += part * (off - calibration.error)
 }
 
 function addAnswer({ information, pull, error, answers }: Calibration, counts: Float64Array, tokens: number, belief: number): void {
