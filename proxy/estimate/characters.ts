@@ -12,6 +12,9 @@ const LATIN_SIGN = 3
 const HAN = 4
 const WIDE = 5
 const LATIN_END = 0x250
+/** The only signs among the letters that begin at 0xc0. */
+const MULTIPLICATION = 0xd7
+const DIVISION = 0xf7
 export const CODE_BITS = 7
 
 export const EVENTS = [
@@ -71,7 +74,7 @@ function codeOf(unit: number): number {
   const character = String.fromCharCode(unit)
   if (character !== character.toUpperCase()) return LATIN_LOWER
   if (character !== character.toLowerCase()) return LATIN_UPPER
-  return /\p{L}/u.test(character) ? LATIN_LOWER : LATIN_SIGN
+  return unit > MULTIPLICATION && unit !== DIVISION ? LATIN_LOWER : LATIN_SIGN
 }
 
 const BEYOND_ASCII: readonly Sort[] = ['other', 'latinLower', 'latinUpper', 'latinSign', 'han', 'wide']
