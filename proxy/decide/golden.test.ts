@@ -22,7 +22,7 @@ import type { Candidate, EndpointView, Facts, Input, PastAttempt } from './input
 import type { LimitsView, Shortage } from './limits-view.ts'
 import { loadsOf, type ModelView, paceOf, standingOf, takersOf } from './model-view.ts'
 import { outlookOf } from './outlook.ts'
-import { NO_PACES } from './pace-view.ts'
+import { NO_PACES, type Pace } from './pace-view.ts'
 import { PLAIN_TOKENS, type TokensView } from './tokens-view.ts'
 
 type BackendLines = Partial<Backend> & { readonly endpoints?: number; readonly lastResort?: boolean }
@@ -36,6 +36,9 @@ interface RuleLines extends Partial<Omit<PolicyRule, 'targets' | 'fallback'>> {
 type PolicyLines = Partial<Pick<Policy, 'names' | 'access' | 'clients' | 'costCeiling' | 'unknownPrice'>> &
   Partial<RuleLines> & { readonly rules?: readonly RuleLines[] }
 type PastLines = Pick<PastAttempt, 'failure' | 'when' | 'mayRepeat' | 'spent' | 'interrupted' | 'costUsd'> & { readonly endpoint: string }
+
+/** `pace`: for prompts of any size, of four answers. */
+type LiveLines = Partial<EndpointView> & { readonly pace?: Partial<Pace> }
 
 interface ShortLines extends Partial<Omit<Shortage, 'limit'>> {
   readonly limit: Shortage['limit']
@@ -57,7 +60,7 @@ interface Case {
     readonly sessionKey?: number
     readonly prefixKey?: number
   }
-  readonly live?: Readonly<Record<string, Partial<EndpointView>>>
+  readonly live?: Readonly<Record<string, LiveLines>>
   readonly cursors?: Readonly<Record<string, Weights>>
   readonly past?: readonly PastLines[]
   /** The request has waited, and its turn has come. */
@@ -68,6 +71,8 @@ interface Case {
   /** By model: tokens of the prompt as it counts them, and how certain that is. */
   readonly tokens?: Readonly<Record<string, { readonly of: number; readonly certain: number }>>
   readonly admitted?: boolean
+  /** The numbers that the strategy went by are written too. */
+  readonly explain?: boolean
   readonly nowMs?: number
   readonly dice?: number
 }
@@ -84,6 +89,7 @@ const CASE_FIELDS = [
   'limits',
   'tokens',
   'admitted',
+  'explain',
   'nowMs',
   'dice',
 ]
@@ -145,16 +151,17 @@ export function readCase(file: string, text: string): Input {
     limits = {},
     tokens = {},
     admitted = false,
+    explain = false,
     nowMs = 0,
     dice = 0,
   } = read
   assert.deepEqual(unknownFields(read, CASE_FIELDS), [])
   assert.deepEqual(unknownFields(facts, [...Object.keys(FACTS), 'body', 'sessionKey', 'prefixKey']), [])
   assert.deepEqual(unknownFields(limits, LIMIT_FIELDS), [])
-  for (const view of Object.values(live)) assert.deepEqual(unknownFields(view, Object.keys(VIEW)), [])
+  for (const view of Object.values(live)) assert.deepEqual(unknownFields(view, [...Object.keys(VIEW), 'pace']), [])
   for (const attempt of past) assert.deepEqual(unknownFields(attempt, PAST_FIELDS), [])
   const table = tableOf(read)
-  const viewAt = (id: string): EndpointView => ({ ...VIEW, ...live[id] })
+  const viewAt = (id: string): EndpointView => viewOf(live[id] ?? {})
   const modelAt = (model: CompiledModel): ModelView => {
     const views = model.withLastResorts.map(({ id }) => viewAt(id))
     const standing = standingOf(model, views, () => limits.quotaPercent !== undefined, nowMs)
@@ -180,6 +187,7 @@ export function readCase(file: string, text: string): Input {
     past: past.map(({ endpoint, ...attempt }) => ({ endpointId: endpoint, model: table.endpoints.get(endpoint)?.model ?? '', ...attempt })),
     turn,
     admitted,
+    explain,
     waitingFor: (model) => waiting[plain(model)] ?? 0,
   }
 }
@@ -188,6 +196,12 @@ function factsOf({ body, sessionKey, prefixKey, ...given }: NonNullable<Case['fa
   const keys = { session: () => sessionKey, prefix: () => prefixKey }
   return { ...FACTS, keys, ...given, ...(body !== undefined && { readBody: () => body }) }
 }
+
+const viewOf = ({ pace, ...given }: LiveLines): EndpointView => ({
+  ...VIEW,
+  ...(pace !== undefined && { paces: NO_PACES.map((none) => ({ ...none, weight: 4, ...pace })) }),
+  ...given,
+})
 
 const shortage = (lines: ShortLines | undefined): Shortage | undefined =>
   lines && { key: lines.limit, max: 100, remaining: 0, needed: 1, resetMs: 20_000, leased: false, ...lines }
@@ -315,9 +329,10 @@ function told(decision: Decision): object {
   }
 }
 
-const shownCandidate = ({ model, tier, endpoints, lost }: Candidate): object => ({
+const shownCandidate = ({ model, tier, endpoints, lost, factors }: Candidate): object => ({
   model: model.namespace === 'default' ? model.name : model.entry.ref,
   ...(tier > 0 && { tier }),
   ...(endpoints.length > 0 && { endpoints: endpoints.map(({ id }) => id) }),
   ...(lost !== undefined && { lost }),
+  ...(factors !== undefined && { factors }),
 })

@@ -45,13 +45,13 @@ const FORGET_MS = 20_000
 export const answerMs = ({ firstTokenMs, tokenMs, weight }: Pace, outputTokens: number): number =>
   weight > 0 ? firstTokenMs + tokenMs * outputTokens : Number.NaN
 
-/** The same as far as it is to be believed now; the rest is what its peers do. */
+/** The same as far as it is to be believed now; the rest is what its peers do. Between times it is their ratio that counts. */
 export function blendedMs(pace: Pace, ownMs: number, peersMs: number, nowMs: number): number {
   if (pace.weight === 0) return peersMs
-  if (Number.isNaN(peersMs)) return ownMs
+  if (Number.isNaN(peersMs) || ownMs <= 0) return ownMs
   const silentMs = Math.max(0, nowMs - pace.atMs)
   const weight = pace.weight / (1 + silentMs / FORGET_MS)
-  return (weight * ownMs + PEERS_WEIGHT * peersMs) / (weight + PEERS_WEIGHT)
+  return ownMs * (peersMs / ownMs) ** (PEERS_WEIGHT / (weight + PEERS_WEIGHT))
 }
 
 /** Of those that are known; NaN = none is. */

@@ -20,7 +20,7 @@ const MIN_CHEAPNESS = 1 / 4
 /** Where the window may not hold the answer. */
 const CROWDED = 1 / 2
 /** Of how sharply requests turn away from targets that have more ahead than the least one, for what each can do. */
-const MIN_ROOM = 1 / 1000
+const MIN_ROOM = 1 / 100
 const LEAST_WEIGHT = 1e-6
 
 export function adaptive(question: Question): Choice {
@@ -42,6 +42,7 @@ export function adaptive(question: Question): Choice {
     loads.push(load)
     if (load < least) least = load
   }
+  if (parts !== undefined) least = sparePartial(loads, parts)
   const shares: number[] = []
   for (let at = 0; at < worths.length; at++) shares.push((worths[at] ?? 0) * upOf(candidates[at]) * roomOf(least, loads[at] ?? least))
   const factors = (at: number): Factors => {
@@ -106,6 +107,13 @@ const sumOf = (numbers: readonly number[]): number => numbers.reduce((sum, one) 
 function upOf(candidate: Candidate | undefined): number {
   const all = candidate?.model.endpoints.length ?? 0
   return candidate === undefined || all === 0 ? 1 : Math.min(1, candidate.endpoints.length / all)
+}
+
+/** One that gets a part of its share only counts as loaded as the others at the median: being idle it would get all. Answers with the least. */
+function sparePartial(loads: number[], parts: readonly number[]): number {
+  const usual = medianOf(loads.filter((_, at) => parts[at] === 1))
+  for (let at = 0; at < loads.length; at++) if ((parts[at] ?? 1) < 1 && !Number.isNaN(usual)) loads[at] = Math.max(loads[at] ?? 0, usual)
+  return leastOf(loads)
 }
 
 /** To the power of 16, squared out: it is asked for every target of every request. */

@@ -11,7 +11,10 @@ export function lowestCost({ candidates, input, roll }: Question): Choice {
   const isLeast = (cost = Number.POSITIVE_INFINITY): boolean => cost === least || cost <= least * SAME
   const weights = candidates.map(({ weight }, at) => (isLeast(costs[at]) ? Math.max(weight, 1e-6) : 0))
   const why = Number.isFinite(least) ? `lowest cost ${usd(least)} USD` : 'no price known'
-  const factors = (at: number) => ({ weight: candidates[at]?.weight ?? 0, ...(costs[at] !== undefined && { costUsd: costs[at] }) })
+  const factors = (at: number) => ({
+    weight: candidates[at]?.weight ?? 0,
+    ...(costs[at] !== undefined && { costUsd: Number(usd(costs[at])) }),
+  })
   return { at: drawAt(weights, roll()), why, steps: NO_STEPS, factors }
 }
 
