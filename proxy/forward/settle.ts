@@ -12,14 +12,20 @@ export function usedBy(
   outcome: AttemptOutcome,
   facts: Facts,
   endpoint: CompiledEndpoint,
-  live: Pick<LiveView, 'endpoint'>,
+  live: Pick<LiveView, 'endpoint' | 'tokens'>,
 ): UsedByAttempt | undefined {
   const pricing = pricesAt(endpoint, live)
   if (outcome.usage !== undefined) return { ...outcome.usage, pricing, estimated: false }
   if (outcome.kind === 'answered') return 'unknown'
   // A stream that broke or was left: as many tokens as it had events, which is a good guess for all engines.
   if (outcome.kind === 'failed' || outcome.firstTokenMs === undefined) return undefined
-  return { inputTokens: facts.promptTokens, outputTokens: outcome.events, cachedInputTokens: 0, pricing, estimated: true }
+  return {
+    inputTokens: live.tokens.of(endpoint.model, facts),
+    outputTokens: outcome.events,
+    cachedInputTokens: 0,
+    pricing,
+    estimated: true,
+  }
 }
 
 /** USD; undefined = nothing was used, or nobody knows how much, or at what price. */
