@@ -91,6 +91,8 @@ export interface EndpointView extends CircuitView {
   readonly adapters: readonly string[] | undefined
   /** Tokens it writes in a second while it is busy; undefined = not known. */
   readonly outputPerSecond: number | undefined
+  /** Of the last answers of its model. Absent = nothing is known. */
+  readonly outputs?: { readonly meanTokens: number }
   /** Whether the engine has been recognised, or never will be (not probed). Before that its capabilities are unknown, not absent. */
   readonly settled: boolean
   /** How fast it has been answering, by prompt size; they change in place. */

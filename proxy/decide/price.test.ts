@@ -5,6 +5,7 @@ import { makeTable } from '../../test/support/table.ts'
 import { compileTable } from '../routing-table/index.ts'
 import type { Pricing } from '../routing-table/v1.ts'
 import { ceilingUsd, costOf, dearest, estimatedUsd, knownCostOf, pricesAt } from './price.ts'
+import { PLAIN_TOKENS } from './tokens-view.ts'
 
 const near = (got: number | undefined, usd: number): void =>
   assert.ok(got !== undefined && Math.abs(got - usd) < 1e-12, `${got} is not ${usd}`)
@@ -78,7 +79,7 @@ function at(pricing: Pricing | undefined, outputPerSecond?: number, maxOutput?: 
   assert.ok(endpoint !== undefined && policy !== undefined)
   const view = Object.create(null)
   view.outputPerSecond = outputPerSecond
-  return { endpoint, policy, live: { endpoint: () => view } }
+  return { endpoint, policy, live: { endpoint: () => view, tokens: PLAIN_TOKENS } }
 }
 
 test('an hour is paid for by what is written in it', () => {
@@ -101,9 +102,17 @@ test('an estimate has the usual output or less, a ceiling all that may come', ()
   near(estimatedUsd(endpoint, FACTS, live), 0.001256)
   near(estimatedUsd(endpoint, { ...FACTS, maxOutputTokens: 16 }, live), 0.001016)
   near(estimatedUsd(endpoint, { ...FACTS, maxOutputTokens: 4096 }, live), 0.001256)
-  near(ceilingUsd(endpoint, FACTS, million), 0.001256)
-  near(ceilingUsd(endpoint, { ...FACTS, maxOutputTokens: 4096 }, million), 0.005096)
-  near(ceilingUsd(at(million, undefined, 100).endpoint, { ...FACTS, maxOutputTokens: 4096 }, million), 0.0011)
+  near(ceilingUsd(endpoint, FACTS, million, live), 0.001256)
+  near(ceilingUsd(endpoint, { ...FACTS, maxOutputTokens: 4096 }, million, live), 0.005096)
+  near(ceilingUsd(at(million, undefined, 100).endpoint, { ...FACTS, maxOutputTokens: 4096 }, million, live), 0.0011)
+})
+
+test('what is usual is what the model usually writes, and its prompts are counted as it counts them', () => {
+  const { endpoint, live } = at({ inputPerMillionTokens: 1, outputPerMillionTokens: 10 })
+  const seen = { endpoint: () => ({ ...live.endpoint(), outputs: { meanTokens: 40 } }), tokens: { ...PLAIN_TOKENS, of: () => 1300 } }
+  near(estimatedUsd(endpoint, FACTS, seen), 0.0017)
+  near(estimatedUsd(endpoint, { ...FACTS, maxOutputTokens: 30 }, seen), 0.0016)
+  near(ceilingUsd(endpoint, FACTS, { inputPerMillionTokens: 1, outputPerMillionTokens: 10 }, seen), 0.0017)
 })
 
 test('embeddings write nothing', () => {

@@ -5,7 +5,7 @@
 import type { CompiledEndpoint, CompiledPolicy } from '../routing-table/compiled.ts'
 import type { Prices, Pricing } from '../routing-table/v1.ts'
 import type { Facts, LiveView } from './input.ts'
-import { outputTokensOf } from './pace-view.ts'
+import { USUAL_OUTPUT_TOKENS } from './pace-view.ts'
 
 const PER_MILLION = 1e-6
 const MILLION_PER_HOUR = 1e6 / 3600
@@ -60,20 +60,26 @@ export function pricesAt(endpoint: CompiledEndpoint, live: Pick<LiveView, 'endpo
 }
 
 /** What this request is going to cost there, by estimate; undefined = the price is not known. */
-export function estimatedUsd(endpoint: CompiledEndpoint, facts: Facts, live: Pick<LiveView, 'endpoint'>): number | undefined {
-  const { pricing } = endpoint.backend
-  return pricing && knownCostOf(tokensOf(facts, outputTokensOf(facts.maxOutputTokens)), pricesAt(endpoint, live))
+export function estimatedUsd(endpoint: CompiledEndpoint, facts: Facts, live: Live): number | undefined {
+  if (endpoint.backend.pricing === undefined) return undefined
+  const outputTokens = Math.min(facts.maxOutputTokens ?? Number.POSITIVE_INFINITY, usualOutput(endpoint, live))
+  return knownCostOf(tokensOf(endpoint, facts, outputTokens, live), pricesAt(endpoint, live))
 }
 
-/** The most that it may cost: all that the client lets it write; where it does not say, what is usual. */
-export function ceilingUsd(endpoint: CompiledEndpoint, facts: Facts, prices: Pricing): number | undefined {
-  const most = Math.min(facts.maxOutputTokens ?? outputTokensOf(undefined), endpoint.backend.maxOutput?.tokens ?? Number.POSITIVE_INFINITY)
-  return knownCostOf(tokensOf(facts, most), prices)
+/** The most that it may cost at these prices: all that the client lets it write; where it does not say, what is usual. */
+export function ceilingUsd(endpoint: CompiledEndpoint, facts: Facts, prices: Pricing, live: Live): number | undefined {
+  const { maxOutput } = endpoint.backend
+  const most = Math.min(facts.maxOutputTokens ?? usualOutput(endpoint, live), maxOutput?.tokens ?? Number.POSITIVE_INFINITY)
+  return knownCostOf(tokensOf(endpoint, facts, most, live), prices)
 }
 
-const tokensOf = ({ route, promptTokens }: Facts, outputTokens: number): Tokens => ({
-  inputTokens: promptTokens,
-  outputTokens: WRITES.has(route) ? outputTokens : 0,
+type Live = Pick<LiveView, 'endpoint' | 'tokens'>
+
+const usualOutput = ({ id }: CompiledEndpoint, live: Live): number => live.endpoint(id).outputs?.meanTokens ?? USUAL_OUTPUT_TOKENS
+
+const tokensOf = ({ model }: CompiledEndpoint, facts: Facts, outputTokens: number, live: Live): Tokens => ({
+  inputTokens: live.tokens.of(model, facts),
+  outputTokens: WRITES.has(facts.route) ? outputTokens : 0,
   cachedInputTokens: 0,
 })
 

@@ -5,6 +5,7 @@ import { NO_PACES } from '../decide/pace-view.ts'
 import type { CompiledEndpoint } from '../routing-table/compiled.ts'
 import type { Engine, Ref } from '../routing-table/v1.ts'
 import { OutcomeWindow } from './circuit-window.ts'
+import { MeanOutput } from './mean-output.ts'
 import type { PaceBook } from './pace.ts'
 import type { QueueBook } from './queue-book.ts'
 import type { Throughput } from './throughput.ts'
@@ -25,6 +26,8 @@ export type Mutable = { -readonly [K in keyof EndpointState]: EndpointState[K] }
   /** From the first answer on. */
   book: PaceBook | undefined
   queue: QueueBook | undefined
+  /** Its model's. */
+  outputs: MeanOutput
   /** Where its hour has a price. */
   throughput: Throughput | undefined
   /** What `probing` stands for: the request that took the one place, or our own probe. */
@@ -59,6 +62,7 @@ export function fresh(model: Ref, settled: boolean, circuit: Circuit = CLOSED): 
     capabilities: undefined,
     contextWindowTokens: undefined,
     outputPerSecond: undefined,
+    outputs: new MeanOutput(),
     adapters: undefined,
     throughput: undefined,
     settled,

@@ -16,12 +16,13 @@ import type { ProbeReport, RetestReport } from '../probe/report.ts'
 import type { CompiledEndpoint, CompiledModel, CompiledTable } from '../routing-table/compiled.ts'
 import { EndpointsById } from '../routing-table/endpoints-by-id.ts'
 import type { Capability, Ref } from '../routing-table/v1.ts'
+import { Calibrations } from './calibration.ts'
 import { isEjected, mayEject, rampingFrom } from './circuit.ts'
 import { bookAnswer, bookFailure, type FailureSeen, startAnew } from './circuit-booking.ts'
-import { Calibrations } from './calibration.ts'
 import { CredentialBook } from './credentials.ts'
 import { type EndpointState, forgetPace, fresh, type Mutable, retestedByUs, standsAlike } from './endpoint-state.ts'
 import { LatencyBook } from './latency.ts'
+import { MeanOutput } from './mean-output.ts'
 import { ModelViews } from './model-views.ts'
 import { type Answered, PaceBook } from './pace.ts'
 import { learnBegin } from './queue-book.ts'
@@ -66,6 +67,7 @@ export class Live implements LiveView {
   readonly #endpoints = new Map<string, Mutable>()
   readonly #cursors = new Map<string, Map<string, number>>()
   readonly #budgets = new Map<Ref, RetryBudget>()
+  readonly #outputs = new Map<Ref, MeanOutput>()
   readonly #views = new ModelViews({ endpoint: (id) => this.endpoint(id), knowsQuota: (endpoint) => this.limits.knowsQuota(endpoint) })
   readonly #unknown = fresh('', false)
   #applied = new EndpointsById<CompiledEndpoint>()
@@ -85,7 +87,7 @@ export class Live implements LiveView {
     for (const { id } of before.differingFrom(table.endpoints)) if (!table.endpoints.has(id)) this.#endpoints.delete(id)
     this.#applied = table.endpoints
     this.#models = table.models
-    for (const ref of this.#budgets.keys()) if (!table.models.has(ref)) this.#budgets.delete(ref)
+    for (const kept of [this.#budgets, this.#outputs]) for (const ref of kept.keys()) if (!table.models.has(ref)) kept.delete(ref)
     const rules = new Set(table.table.policies.flatMap(({ ref, rules }) => rules.map(({ name }) => `${ref}/${name}`)))
     for (const key of this.#cursors.keys()) if (!table.models.has(key) && !rules.has(key)) this.#cursors.delete(key)
     this.latency.keep((ref) => table.models.has(ref))
@@ -100,9 +102,16 @@ export class Live implements LiveView {
     const known = this.#endpoints.get(id)
     const joins = nowMs !== undefined && !lastResort && this.#models.get(model)?.endpoints.some((other) => this.#endpoints.has(other.id))
     const state = known ?? fresh(model, !backend.probed, joins === true ? rampingFrom(CLOSED, nowMs) : CLOSED)
+    state.outputs = this.#outputsOf(model)
     if (backend.pricing?.perHour !== undefined) state.throughput ??= new Throughput()
     this.#endpoints.set(id, state)
     this.#setRetest(endpoint, state)
+  }
+
+  #outputsOf(model: Ref): MeanOutput {
+    const outputs = this.#outputs.get(model) ?? new MeanOutput()
+    this.#outputs.set(model, outputs)
+    return outputs
   }
 
   #setRetest(endpoint: CompiledEndpoint, state: Mutable): void {
@@ -250,6 +259,7 @@ export class Live implements LiveView {
     const state = this.#endpoints.get(id)
     if (state === undefined) return
     this.#pacesOf(state).add(shown, nowMs)
+    if (shown.outputTokens > 0) state.outputs.add(shown.outputTokens)
     if (state.throughput !== undefined) {
       state.throughput.answered(shown.outputTokens, nowMs)
       state.outputPerSecond = state.throughput.perSecond

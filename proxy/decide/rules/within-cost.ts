@@ -17,7 +17,7 @@ export const withinCost: Rule = (ctx, input) => {
     ctx,
     (endpoint) => {
       const prices = pricesAt(endpoint, input.live)
-      const costs = prices && ceilingUsd(endpoint, input.facts, prices)
+      const costs = prices && ceilingUsd(endpoint, input.facts, prices, input.live)
       if (prices === undefined || costs === undefined) {
         seen.because = 'its price is not known'
         return unknownPrice !== 'Exclude'
