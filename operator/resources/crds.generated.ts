@@ -20,7 +20,20 @@ export type Capability =
 /**
  * What runs there. Auto finds out by asking; Generic is any API in OpenAI's or Anthropic's dialect.
  */
-export type Engine = 'Auto' | 'vLLM' | 'LlamaCpp' | 'Ollama' | 'OpenAI' | 'Anthropic' | 'Generic'
+export type Engine =
+  | 'Auto'
+  | 'vLLM'
+  | 'SGLang'
+  | 'TGI'
+  | 'LlamaCpp'
+  | 'TensorRTLLM'
+  | 'Triton'
+  | 'LMDeploy'
+  | 'Ollama'
+  | 'LocalAI'
+  | 'OpenAI'
+  | 'Anthropic'
+  | 'Generic'
 /**
  * What the backend speaks. Absent, Anthropic with engine Anthropic, else OpenAI.
  */

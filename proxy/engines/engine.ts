@@ -64,9 +64,11 @@ export interface EngineProfile {
   /** Request paths from the origin, query included; all are GET, and none may load, wake or swap a model. */
   healthRequest(target: ProbeTarget): string
   modelsRequest(target: ProbeTarget): string
+  /** Where more than the model list tells of the model: asked as rarely as that. */
+  info?: { request(target: ProbeTarget): string; read(json: unknown): Partial<ModelFacts> }
   /** Tried in order until one is answered with 200; empty = the engine tells nothing. */
   signalsRequests(target: ProbeTarget): readonly string[]
-  /** Is this engine the author of this answer to `GET /v1/models`, or to `GET /api/version`? */
+  /** Is this engine the author of this answer to `GET /v1/models`, to `GET /api/version`, or to `GET /version`? */
   recognise(answer: Answer): boolean
   readHealth(status: number, body: string): HealthVerdict
   readModels(json: unknown, upstreamModel: string): ModelFacts

@@ -9,8 +9,14 @@ import { PROFILES, profileOf, recogniseEngine } from './engines.ts'
 import { parsed } from './fields.ts'
 import { generic } from './generic.ts'
 import { llamaCpp } from './llama-cpp.ts'
+import { lmdeploy } from './lmdeploy.ts'
+import { localAi } from './local-ai.ts'
 import { ollama } from './ollama.ts'
 import { openai } from './openai.ts'
+import { sglang } from './sglang.ts'
+import { tensorRtLlm } from './tensorrt-llm.ts'
+import { tgi } from './tgi.ts'
+import { triton } from './triton.ts'
 import { vllm } from './vllm.ts'
 
 const FOLDER = join(import.meta.dirname, 'captured')
@@ -39,7 +45,12 @@ const lists = {
   ollama: json('ollama.models.documented.json'),
   openai: json('openai.models.documented.json'),
   anthropic: json('anthropic.models.documented.json'),
-  sglang: json('generic.models-sglang.documented.json'),
+  sglang: json('sglang.models.documented.json'),
+  tgi: json('tgi.models.documented.json'),
+  trtLlm: json('tensorrt-llm.models.documented.json'),
+  triton: json('triton.models.documented.json'),
+  lmdeploy: json('lmdeploy.models.documented.json'),
+  localAi: json('local-ai.models.documented.json'),
 }
 
 const SUITES: readonly EngineCases[] = [
@@ -180,6 +191,158 @@ const SUITES: readonly EngineCases[] = [
     ],
   },
   {
+    profile: sglang,
+    recognised: [answer(lists.sglang)],
+    requests: { health: '/v1/loads', models: LIST, signals: ['/v1/loads?format=prometheus', '/metrics'] },
+    health: [
+      { says: 'its loads are ready', status: 200, body: '[]', verdict: 'ready' },
+      { says: 'a model that is loading', status: 503, body: 'Starting', verdict: 'loading' },
+      { says: 'a version without loads', status: 404, body: '', verdict: 'ready' },
+      { says: 'a graceful exit', status: 503, body: '', verdict: 'bad' },
+    ],
+    models: [
+      {
+        says: 'a list with a context',
+        json: lists.sglang,
+        model: 'qwen3',
+        facts: { upstreamModelFound: true, contextWindowTokens: 40960, capabilities: CHAT },
+      },
+      { says: 'an unknown name', json: lists.sglang, model: 'gone', facts: { upstreamModelFound: false } },
+    ],
+    signals: [
+      {
+        says: 'queues of data-parallel ranks add up, the fullest cache counts',
+        text: body('sglang.loads.documented.txt'),
+        model: 'qwen3',
+        reading: { running: 6, waiting: 1, cacheUsed: 0.7 },
+      },
+      {
+        says: 'one queue seen by several ranks is one',
+        text: body('sglang.metrics.documented.txt'),
+        model: 'qwen3',
+        reading: { running: 5, waiting: 3, cacheUsed: 0.31 },
+      },
+    ],
+  },
+  {
+    profile: tgi,
+    recognised: [answer(lists.tgi)],
+    requests: { health: '/health', models: LIST, signals: ['/metrics'] },
+    health: [
+      { says: '200 with an empty body', status: 200, body: '', verdict: 'ready' },
+      { says: 'unhealthy', status: 503, body: '{"error":"unhealthy","error_type":"healthcheck"}', verdict: 'bad' },
+    ],
+    models: [
+      {
+        says: 'it serves its one model under any name',
+        json: lists.tgi,
+        model: 'tgi',
+        facts: { upstreamModelFound: true, capabilities: ['chat', 'completions', 'tools', 'jsonSchema'] },
+      },
+    ],
+    signals: [{ says: 'batch and queue', text: body('tgi.metrics.documented.txt'), model: 'tgi', reading: { running: 6, waiting: 2 } }],
+  },
+  {
+    profile: tensorRtLlm,
+    recognised: [answer(lists.trtLlm)],
+    requests: { health: '/health', models: LIST, signals: ['/prometheus/metrics'] },
+    health: [{ says: '200', status: 200, body: '', verdict: 'ready' }],
+    models: [
+      { says: 'a listed model', json: lists.trtLlm, model: 'Qwen3-8B', facts: { upstreamModelFound: true, capabilities: CHAT } },
+      { says: 'a model that is not listed', json: lists.trtLlm, model: 'gone', facts: { upstreamModelFound: false } },
+    ],
+    signals: [
+      {
+        says: 'requests and cache',
+        text: body('tensorrt-llm.metrics.documented.txt'),
+        model: 'Qwen3-8B',
+        reading: { running: 9, waiting: 4, cacheUsed: 0.62 },
+      },
+      {
+        says: 'statistics that reading would take away are no metrics',
+        text: body('tensorrt-llm.metrics-consuming.documented.json'),
+        model: 'Qwen3-8B',
+        reading: {},
+      },
+    ],
+  },
+  {
+    profile: triton,
+    recognised: [answer(lists.triton)],
+    requests: { health: '/health/ready', models: LIST, signals: ['/metrics'] },
+    health: [
+      { says: 'ready', status: 200, body: '', verdict: 'ready' },
+      { says: 'not ready', status: 400, body: '', verdict: 'bad' },
+    ],
+    models: [
+      {
+        says: 'a listed model',
+        json: lists.triton,
+        model: 'llama-3.1-8b',
+        facts: { upstreamModelFound: true, capabilities: ['chat', 'completions', 'tools'] },
+      },
+    ],
+    signals: [
+      {
+        says: 'requests by state, and the fraction of the cache',
+        text: body('triton.metrics-trt-llm.documented.txt'),
+        model: 'llama-3.1-8b',
+        reading: { running: 7, waiting: 2, cacheUsed: 0.25 },
+      },
+      {
+        says: 'of other backends only who waits',
+        text: body('triton.metrics-other.documented.txt'),
+        model: 'vit',
+        reading: { waiting: 3 },
+      },
+    ],
+  },
+  {
+    profile: lmdeploy,
+    recognised: [answer(lists.lmdeploy)],
+    requests: { health: '/health', models: LIST, signals: ['/metrics'] },
+    health: [
+      { says: 'healthy', status: 200, body: '{"status":"healthy"}', verdict: 'ready' },
+      { says: 'initializing', status: 503, body: body('lmdeploy.health-initializing.documented.json'), verdict: 'loading' },
+      { says: 'one that sleeps serves nothing', status: 200, body: body('lmdeploy.health-sleeping.documented.json'), verdict: 'bad' },
+    ],
+    models: [
+      {
+        says: 'a listed model',
+        json: lists.lmdeploy,
+        model: 'internlm3-8b',
+        facts: { upstreamModelFound: true, capabilities: ['chat', 'completions', 'tools', 'jsonSchema'] },
+      },
+    ],
+    signals: [
+      {
+        says: 'what waits before the engine waits too',
+        text: body('lmdeploy.metrics.documented.txt'),
+        model: 'internlm3-8b',
+        reading: { running: 8, waiting: 3, cacheUsed: 0.5 },
+      },
+    ],
+  },
+  {
+    profile: localAi,
+    recognised: [answer(json('local-ai.version.documented.json'))],
+    requests: { health: '/readyz', models: LIST, signals: [] },
+    health: [
+      { says: 'ready', status: 200, body: '', verdict: 'ready' },
+      { says: 'starting', status: 503, body: body('local-ai.readyz-starting.documented.json'), verdict: 'loading' },
+    ],
+    models: [
+      { says: 'a listed model', json: lists.localAi, model: 'gpt-4', facts: { upstreamModelFound: true } },
+      {
+        says: 'a model for sound, by its name',
+        json: lists.localAi,
+        model: 'whisper-1',
+        facts: { upstreamModelFound: true, capabilities: ['audio'] },
+      },
+    ],
+    signals: [],
+  },
+  {
     profile: openai,
     recognised: [answer(lists.openai, { 'openai-version': '2020-10-01' })],
     requests: { health: LIST, models: LIST, signals: [] },
@@ -234,11 +397,17 @@ const SUITES: readonly EngineCases[] = [
 
 for (const suite of SUITES) {
   const others = SUITES.filter((other) => other !== suite).flatMap((other) => other.recognised)
-  engineSuite(suite, [...others, answer(lists.sglang), answer(undefined, {}, 502)])
+  engineSuite(suite, [...others, answer(lists.localAi), answer(undefined, {}, 502)])
 }
 
+test('TGI tells its window elsewhere than in its list', () => {
+  assert.equal(tgi.info?.request({ basePath: '/v1', upstreamModel: 'tgi' }), '/info')
+  assert.deepEqual(tgi.info?.read(json('tgi.info.documented.json')), { contextWindowTokens: 8192 })
+  assert.deepEqual(tgi.info?.read('nothing'), {})
+})
+
 test('an answer without marks is nobody’s', () => {
-  assert.equal(recogniseEngine(answer(lists.sglang)), undefined)
+  assert.equal(recogniseEngine(answer(lists.localAi)), undefined)
   assert.equal(recogniseEngine(answer(lists.ollama)), undefined)
   assert.equal(profileOf('Auto').engine, 'Generic')
 })

@@ -16,7 +16,7 @@ export const ollama: EngineProfile = {
   signalsRequests: (target) => [target.signalsPath ?? `${rootOf(target.basePath)}/api/ps`],
   /** Its model list looks like anyone's; `GET /api/version` is its own: `{"version":"0.12.6"}` and nothing else. */
   recognise: (answer) =>
-    answer.status === 200 && text(fields(answer.json)['version']) !== undefined && Object.keys(fields(answer.json)).length === 1,
+    answer.status === 200 && /^[\w.+-]+$/.test(text(fields(answer.json)['version']) ?? '') && Object.keys(fields(answer.json)).length === 1,
   readHealth: (status) => (status === 200 ? 'ready' : 'bad'),
   readModels,
   readSignals,

@@ -8,29 +8,38 @@ export const MAX_METRICS_CHARACTERS = 1_048_576
 /** Labels and value of one line; a longer line is no gauge of an engine. */
 const MAX_LINE_CHARACTERS = 4096
 
+/** Whether a sample with these labels ("{a="b",…}", or "") counts. */
+export type Keeps = (labels: string) => boolean
+
 /**
  * Sum over all label sets of the first alias that has a sample. vLLM labels by engine rank: their queues add up.
  * Each alias also matches with `_total` (Python's client appends it) and with `_` for `:` (some exporters replace it).
  */
-export function sumOf(metrics: string, aliases: readonly string[]): number | undefined {
-  return firstOf(metrics, aliases, (values) => values.reduce((sum, value) => sum + value, 0))
+export function sumOf(metrics: string, aliases: readonly string[], keeps?: Keeps): number | undefined {
+  return firstOf({ metrics, aliases, keeps }, (values) => values.reduce((sum, value) => sum + value, 0))
 }
 
 /** The greatest sample, for shares: the fullest rank is the one that stalls. */
-export function maxOf(metrics: string, aliases: readonly string[]): number | undefined {
-  return firstOf(metrics, aliases, (values) => Math.max(...values))
+export function maxOf(metrics: string, aliases: readonly string[], keeps?: Keeps): number | undefined {
+  return firstOf({ metrics, aliases, keeps }, (values) => Math.max(...values))
 }
 
 /** A share in 0..1, else unknown. */
-export function shareOf(metrics: string, aliases: readonly string[]): number | undefined {
-  const value = maxOf(metrics, aliases)
+export function shareOf(metrics: string, aliases: readonly string[], keeps?: Keeps): number | undefined {
+  const value = maxOf(metrics, aliases, keeps)
   return value !== undefined && value >= 0 && value <= 1 ? value : undefined
 }
 
-function firstOf(metrics: string, aliases: readonly string[], fold: (values: readonly number[]) => number): number | undefined {
+interface Asked {
+  readonly metrics: string
+  readonly aliases: readonly string[]
+  readonly keeps: Keeps | undefined
+}
+
+function firstOf({ metrics, aliases, keeps }: Asked, fold: (values: readonly number[]) => number): number | undefined {
   if (metrics.length > MAX_METRICS_CHARACTERS) return undefined
   for (const name of aliases.flatMap(spellings)) {
-    const values = samplesOf(metrics, name)
+    const values = samplesOf(metrics, name, keeps)
     if (values.length > 0) return fold(values)
   }
   return undefined
@@ -41,20 +50,21 @@ function spellings(name: string): string[] {
 }
 
 /** Finite values of the lines that start with exactly this name, whatever their labels. */
-function samplesOf(metrics: string, name: string): number[] {
+function samplesOf(metrics: string, name: string, keeps: Keeps | undefined): number[] {
   const values: number[] = []
   for (let at = metrics.indexOf(name); at >= 0; at = metrics.indexOf(name, at + name.length)) {
     if (at > 0 && metrics[at - 1] !== '\n') continue
     const end = metrics.indexOf('\n', at)
-    const value = sampleValue(metrics.slice(at + name.length, Math.min(end < 0 ? metrics.length : end, at + MAX_LINE_CHARACTERS)))
+    const value = sampleValue(metrics.slice(at + name.length, Math.min(end < 0 ? metrics.length : end, at + MAX_LINE_CHARACTERS)), keeps)
     if (value !== undefined) values.push(value)
   }
   return values
 }
 
 /** What follows the name: `{labels} value [timestamp]`. Label values may hold spaces, braces and escaped quotes. */
-function sampleValue(rest: string): number | undefined {
-  const found = /^(?:\{(?:[^"}]|"(?:[^"\\]|\\.)*")*\})?[ \t]+(\S+)/.exec(rest)
-  const value = found?.[1] === undefined ? Number.NaN : Number(found[1])
+function sampleValue(rest: string, keeps: Keeps | undefined): number | undefined {
+  const [, labels = '', text] = /^(\{(?:[^"}]|"(?:[^"\\]|\\.)*")*\})?[ \t]+(\S+)/.exec(rest) ?? []
+  if (text === undefined || keeps?.(labels) === false) return undefined
+  const value = Number(text)
   return Number.isFinite(value) ? value : undefined
 }

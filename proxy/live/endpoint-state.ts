@@ -104,10 +104,11 @@ export function setCoolDown(state: Mutable): void {
   state.unreached = later === circuit && circuit.state === 'open' && circuit.unreached
 }
 
-/** Ollama may have to load a model for it; what speaks no chat or completions has no such request. */
+/** Ollama and LocalAI may have to load a model for it; what speaks no chat or completions has no such request. */
 export function retestedByUs({ backend, lastResort }: CompiledEndpoint, { engine, capabilities }: EndpointState): boolean {
   if (lastResort || !backend.probed || backend.auth !== undefined || backend.dialect === 'Anthropic') return false
-  if ((engine ?? backend.engine) === 'Ollama') return false
+  const known = engine ?? backend.engine
+  if (known === 'Ollama' || known === 'LocalAI') return false
   const has = backend.capabilities ?? capabilities
   return has === undefined || has.includes('chat') || has.includes('completions')
 }

@@ -5,7 +5,15 @@
  */
 import type { LookupFunction } from 'node:net'
 import { buildConnector, Pool } from 'undici'
-import { type EngineProfile, type HealthVerdict, type KnownEngine, type ProbeTarget, rootOf, USUAL } from '../engines/engine.ts'
+import {
+  type EngineProfile,
+  type HealthVerdict,
+  type KnownEngine,
+  type ModelFacts,
+  type ProbeTarget,
+  rootOf,
+  USUAL,
+} from '../engines/engine.ts'
 import { profileOf, recogniseEngine } from '../engines/engines.ts'
 import { known, parsed } from '../engines/fields.ts'
 import { adaptersOf } from './adapters.ts'
@@ -138,7 +146,7 @@ export class EndpointProbe {
     }
   }
 
-  /** Two questions tell the engines apart: the model list, and Ollama's version. Neither touches a model. */
+  /** Three questions tell the engines apart: the model list, and the versions of Ollama and LocalAI. None touches a model. */
   async #detect(): Promise<KnownEngine> {
     const list = await this.#ask(USUAL.modelsRequest(this.#target))
     const byList = recogniseEngine({ ...list, json: parsed(list.body) })
@@ -148,8 +156,12 @@ export class EndpointProbe {
   }
 
   async #detectByVersion(): Promise<KnownEngine | undefined> {
-    const version = await this.#ask(`${rootOf(this.#target.basePath)}/api/version`)
-    return recogniseEngine({ ...version, json: parsed(version.body) })
+    for (const path of ['/api/version', '/version']) {
+      const version = await this.#ask(rootOf(this.#target.basePath) + path)
+      const engine = recogniseEngine({ ...version, json: parsed(version.body) })
+      if (engine !== undefined) return engine
+    }
+    return undefined
   }
 
   /** What cannot be read leaves the facts as they were: it is no sign of ill health. */
@@ -163,7 +175,15 @@ export class EndpointProbe {
     const { upstreamModelFound, ...facts } = profile.readModels(json, this.#target.upstreamModel)
     const adapters = adaptersOf(this.#probed.aliases).filter((name) => profile.readModels(json, name).upstreamModelFound)
     this.#modelsReadAtMs = clock.monotonicMs()
-    this.#report = { ...this.#report, ...facts, modelMissing: !upstreamModelFound, adapters }
+    const more = await this.#readInfo(profile)
+    this.#report = { ...this.#report, ...facts, ...more, modelMissing: !upstreamModelFound, adapters }
+  }
+
+  async #readInfo({ info }: EngineProfile): Promise<Partial<ModelFacts>> {
+    const reply = info && (await this.#ask(info.request(this.#target)).catch(ignoreNoAnswer))
+    if (info === undefined || reply?.status !== 200) return {}
+    const { upstreamModelFound: _found, ...facts } = info.read(parsed(reply.body))
+    return facts
   }
 
   #conclude(verdict: HealthVerdict, reason: string | undefined, responseMs?: number): void {

@@ -53,7 +53,21 @@ export type Strategy = (typeof STRATEGIES)[number]
 export const ENDPOINT_STRATEGIES = ['PowerOfTwo', 'RoundRobin', 'LeastLoad', 'PrefixHash', 'Session', 'Random'] as const
 export type EndpointStrategy = (typeof ENDPOINT_STRATEGIES)[number]
 
-export const ENGINES = ['Auto', 'vLLM', 'LlamaCpp', 'Ollama', 'OpenAI', 'Anthropic', 'Generic'] as const
+export const ENGINES = [
+  'Auto',
+  'vLLM',
+  'SGLang',
+  'TGI',
+  'LlamaCpp',
+  'TensorRTLLM',
+  'Triton',
+  'LMDeploy',
+  'Ollama',
+  'LocalAI',
+  'OpenAI',
+  'Anthropic',
+  'Generic',
+] as const
 export type Engine = (typeof ENGINES)[number]
 
 export const FALLBACK_CLASSES = [
