@@ -128,6 +128,7 @@ const VIEW: EndpointView = {
   lacking: [],
   contextWindowTokens: undefined,
   outputPerSecond: undefined,
+  outputs: { meanTokens: 256 },
   adapters: undefined,
   settled: true,
   paces: NO_PACES,
