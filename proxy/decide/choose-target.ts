@@ -78,19 +78,27 @@ const kept = ({ candidates, views }: Compared, keeps: (candidate: Candidate) => 
   }),
 })
 
-/** What quotas and ramps make of the weights. */
-function shifted(asked: Omit<Question, 'parts'>): { readonly question: Question; readonly because: string } {
-  const { candidates, views, input } = asked
-  if (asked.outlook.all.calm && !asked.outlook.all.hasQuota) return { question: { ...asked, parts: undefined }, because: '' }
-  const headrooms = candidates.map((candidate) => candidateHeadroom(candidate, input))
-  const parts = candidates.map((candidate, at) => (headrooms[at] ?? 1) * rampShare(candidate, input))
-  if (parts.every((part) => part === 1)) return { question: { ...asked, parts: undefined }, because: '' }
-  const moved = candidates.map((candidate, at) => ({ ...candidate, weight: round(candidate.weight * (parts[at] ?? 1)) }))
+/** What quotas and ramps leave of each: of its weight, or of the draws that it takes part in. */
+function shifted(asked: Asked): { readonly question: Question; readonly because: string } {
+  const whole = { question: { ...asked, parts: undefined }, because: '' }
+  if (asked.outlook.all.calm && !asked.outlook.all.hasQuota) return whole
+  const headrooms = asked.candidates.map((candidate) => candidateHeadroom(candidate, asked.input))
+  const ramps = asked.candidates.map((candidate) => rampShare(candidate, asked.input))
   const because = headrooms.some((one) => one < 1) ? 'quotas shift' : 'a target ramps'
-  if (!moved.some(({ weight }) => weight > 0)) return { question: { ...asked, parts: undefined }, because }
-  const open = kept({ candidates: moved, views }, ({ weight }) => weight > 0)
-  return { question: { ...asked, ...open, parts: parts.filter((_, at) => (moved[at]?.weight ?? 0) > 0) }, because }
+  if (headrooms.every((one) => one === 1) && ramps.every((one) => one === 1)) return whole
+  const compares = COMPARING.includes(asked.strategy)
+  const parts = headrooms.map((headroom, at) => headroom * (compares ? 1 : (ramps[at] ?? 1)))
+  const takesPart = ramps.map((ramp) => !compares || ramp === 1 || asked.roll() < ramp)
+  const moved = asked.candidates.map((one, at) => ({ ...one, weight: round(one.weight * (parts[at] ?? 1)) }))
+  const open = moved.flatMap(({ weight }, at) => (weight > 0 && takesPart[at] === true ? [at] : []))
+  if (open.length === 0) return { ...whole, because }
+  const pick = <T>(list: readonly T[]): readonly T[] => list.filter((_, at) => open.includes(at))
+  const left = { candidates: pick(moved), views: pick(asked.views), parts: pick(compares ? ramps : parts) }
+  return { question: { ...asked, ...left }, because }
 }
+
+/** They go for the best one, whatever its weight: one that ramps takes part in its percentage of the draws. */
+const COMPARING: readonly Strategy[] = ['LeastLoad', 'LowestLatency', 'LowestCost']
 
 /** 0 to 1: that of the endpoint that has come farthest. */
 function rampShare({ endpoints }: Candidate, { live, nowMs }: Input): number {

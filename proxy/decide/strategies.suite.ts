@@ -10,6 +10,13 @@ export interface World {
   next(dice: number): number | undefined
   setUp(member: number, up: boolean): void
   setRunning(member: number, requests: number): void
+  /** It was down and has come back this moment. */
+  recover(member: number): void
+  /** It has answered so fast, and not once only. */
+  setSpeed(member: number, firstTokenMs: number): void
+  /** A request is sent by a decision; the answer ends it, once or more often. */
+  send(dice: number): () => void
+  inFlight(member: number): number
 }
 
 export interface Subject {
@@ -140,6 +147,46 @@ export function strategySuite({ name, world: make }: Subject): void {
     )
   })
 
+  test(`${name}: equal ones share evenly, whoever comes first`, () => {
+    for (const part of partsOf(make([1, 1, 1, 1]), 4)) assert.ok(Math.abs(part - 1 / 4) <= TOLERANCE, `${part}`)
+  })
+
+  test(`${name}: one that came back this moment gets a tenth of its share, though it is idle`, () => {
+    const world = make([1, 1, 1])
+    world.recover(1)
+    for (const member of [0, 2]) world.setRunning(member, 3)
+    const [, part = 0] = partsOf(world, 3)
+    assert.ok(part >= 0.02 && part <= 0.06, `${part}`)
+  })
+
+  test(`${name}: one of which nothing is known gets no more than the fastest and no less than the slowest`, () => {
+    const world = make([1, 1, 1, 1])
+    for (const [member, firstTokenMs] of [100, 200, 400].entries()) world.setSpeed(member, firstTokenMs)
+    const [fastest = 0, , slowest = 0, unknown = 0] = partsOf(world, 4)
+    assert.ok(unknown <= fastest + TOLERANCE && unknown >= slowest - TOLERANCE, `${fastest} ${slowest} ${unknown}`)
+  })
+
+  test(`${name}: in flight is what was sent and has not ended, however often an end comes`, () => {
+    fc.assert(
+      fc.property(fc.array(fc.record({ dice: anyDice, ends: fc.nat({ max: 3 }) }), { maxLength: 30 }), (requests) => {
+        const world = make([1, 2, 3])
+        let open = 0
+        for (const { dice, ends } of requests) {
+          const end = world.send(dice)
+          for (let at = 0; at < ends; at++) end()
+          if (ends === 0) open++
+          const each = [0, 1, 2].map((member) => world.inFlight(member))
+          assert.ok(each.every((one) => one >= 0))
+          assert.equal(
+            each.reduce((sum, one) => sum + one, 0),
+            open,
+          )
+        }
+      }),
+      { numRuns: 10 },
+    )
+  })
+
   test(`${name}: the same past and the same dice give the same choice`, () => {
     fc.assert(
       fc.property(
@@ -153,6 +200,13 @@ export function strategySuite({ name, world: make }: Subject): void {
       { numRuns: 20 },
     )
   })
+}
+
+/** Parts of the picks of three members, or more, of equal weight. */
+function partsOf(world: World, members: number): readonly number[] {
+  const picks = Array.from({ length: members }, () => 0)
+  count(world, picks, DICE)
+  return picks.map((one) => one / PICKS)
 }
 
 interface Member {

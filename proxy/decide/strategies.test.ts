@@ -42,9 +42,11 @@ function worldOf(table: CompiledTable, memberOf: (sent: Extract<Decision, { kind
   const running = new Map<string, number>()
   const report = (member: number, healthy: boolean): void =>
     live.report({ endpointId: idOf(member), healthy, atMs: LONG_AGO_MS, running: running.get(idOf(member)) ?? 0, signalsAtMs: NOW_MS })
+  const decided = (dice: number): Decision =>
+    decide({ facts: FACTS, table, live, nowMs: NOW_MS, dice, past: [], turn: false, waitingFor: () => 0 })
   return {
     next: (dice) => {
-      const decision = decide({ facts: FACTS, table, live, nowMs: NOW_MS, dice, past: [], turn: false, waitingFor: () => 0 })
+      const decision = decided(dice)
       if (decision.kind !== 'send') return undefined
       live.advance(decision.steps)
       return members.indexOf(memberOf(decision))
@@ -54,6 +56,22 @@ function worldOf(table: CompiledTable, memberOf: (sent: Extract<Decision, { kind
       running.set(idOf(member), requests)
       report(member, live.endpoint(idOf(member)).ready !== false)
     },
+    recover: (member) => {
+      for (const healthy of [false, true]) live.report({ endpointId: idOf(member), healthy, atMs: NOW_MS })
+    },
+    setSpeed: (member, firstTokenMs) => {
+      const shown = { promptTokens: FACTS.promptTokens, outputTokens: 1, firstTokenMs, wholeMs: firstTokenMs }
+      for (let at = 0; at < 8; at++) live.answered(idOf(member), shown, NOW_MS)
+    },
+    send: (dice) => {
+      const decision = decided(dice)
+      assert.equal(decision.kind, 'send')
+      if (decision.kind !== 'send') return () => {}
+      live.advance(decision.steps)
+      const guard = live.take(decision.endpoint.id, NOW_MS, FACTS.promptTokens)
+      return () => guard.succeeded(NOW_MS)
+    },
+    inFlight: (member) => live.endpoint(idOf(member)).inFlight,
   }
 }
 

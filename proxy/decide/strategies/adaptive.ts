@@ -11,6 +11,7 @@ import { medianOf, outputTokensOf } from '../pace-view.ts'
 import { estimatedUsd } from '../price.ts'
 import { workAhead } from './ahead.ts'
 import { expectedFor } from './expected.ts'
+import { leastOf, spared } from './spared.ts'
 import { type Choice, drawAt, NO_STEPS, type Question, round } from './strategy.ts'
 
 /** Of the square root of fastest ÷ own: times hold the load that there was already, and load is counted again beside them. */
@@ -28,10 +29,9 @@ export function adaptive(question: Question): Choice {
   const expected = expectedFor(question)
   const cheapness = question.outlook.all.priced ? cheapnessOf(candidates, input) : undefined
   const worths: number[] = []
-  const loads: number[] = []
+  const raw: number[] = []
   const own = ownWork(candidates, input)
   const fits = question.outlook.all.windowTokens >= tokensOf(input)
-  let least = Number.POSITIVE_INFINITY
   for (let at = 0; at < candidates.length; at++) {
     const [candidate, view] = [candidates[at], views[at]]
     if (candidate === undefined || view === undefined) continue
@@ -39,10 +39,10 @@ export function adaptive(question: Question): Choice {
     const worth = candidate.weight * speed * (cheapness?.[at] ?? 1) * (fits ? 1 : fitnessOf(view, input))
     const load = workAhead(candidate, view, input) / Math.max(worth, LEAST_WEIGHT) + own / speed
     worths.push(worth)
-    loads.push(load)
-    if (load < least) least = load
+    raw.push(load)
   }
-  if (parts !== undefined) least = sparePartial(loads, parts)
+  const loads = spared(raw, parts)
+  const least = leastOf(loads)
   const shares: number[] = []
   for (let at = 0; at < worths.length; at++) shares.push((worths[at] ?? 0) * upOf(candidates[at]) * roomOf(least, loads[at] ?? least))
   const factors = (at: number): Factors => {
@@ -82,13 +82,6 @@ function cheapnessOf(candidates: readonly Candidate[], { facts, live }: Input): 
 
 const cheaper = (cheapest: number, cost: number): number => (cost > 0 ? Math.max(MIN_CHEAPNESS, Math.sqrt(cheapest / cost)) : 1)
 
-/** Of those that are known. */
-function leastOf(numbers: readonly number[]): number {
-  let least = Number.POSITIVE_INFINITY
-  for (const one of numbers) if (one < least) least = one
-  return least
-}
-
 const tokensOf = ({ facts }: Input): number => facts.promptTokens + outputTokensOf(facts.maxOutputTokens)
 
 const fitnessOf = (view: ModelView | undefined, input: Input): number =>
@@ -107,13 +100,6 @@ const sumOf = (numbers: readonly number[]): number => numbers.reduce((sum, one) 
 function upOf(candidate: Candidate | undefined): number {
   const all = candidate?.model.endpoints.length ?? 0
   return candidate === undefined || all === 0 ? 1 : Math.min(1, candidate.endpoints.length / all)
-}
-
-/** One that gets a part of its share only counts as loaded as the others at the median: being idle it would get all. Answers with the least. */
-function sparePartial(loads: number[], parts: readonly number[]): number {
-  const usual = medianOf(loads.filter((_, at) => parts[at] === 1))
-  for (let at = 0; at < loads.length; at++) if ((parts[at] ?? 1) < 1 && !Number.isNaN(usual)) loads[at] = Math.max(loads[at] ?? 0, usual)
-  return leastOf(loads)
 }
 
 /** To the power of 16, squared out: it is asked for every target of every request. */
