@@ -1,3 +1,5 @@
+import type { CompiledEndpoint } from '../../routing-table/compiled.ts'
+import type { Policy } from '../../routing-table/v1.ts'
 import { anyLeft, keepEndpoints, next, type Rule, refuse } from '../decision.ts'
 import type { Ctx, Input } from '../input.ts'
 import { ceilingUsd, pricesAt } from '../price.ts'
@@ -12,29 +14,53 @@ export const withinCost: Rule = (ctx, input) => {
   const asks = costCeiling !== undefined || ctx.rule.strategy === 'LowestCost'
   if (!asks || (costCeiling === undefined && unknownPrice !== 'Exclude')) return next(ctx)
   const spentUsd = input.past.reduce((sum, { costUsd = 0 }) => sum + costUsd, 0)
-  const seen = { cheapestUsd: Number.POSITIVE_INFINITY, because: '' }
+  const seen: Seen = { cheapestUsd: Number.POSITIVE_INFINITY, because: '' }
+  const fits = (endpoint: CompiledEndpoint): boolean => isAllowed(endpoint, { input, spentUsd, costCeiling, unknownPrice }, seen)
+  let [backend, isFit]: [CompiledEndpoint['backend'] | undefined, boolean] = [undefined, false]
   const left = keepEndpoints(
     ctx,
     (endpoint) => {
-      const prices = pricesAt(endpoint, input.live)
-      const costs = prices && ceilingUsd(endpoint, input.facts, prices, input.live)
-      if (prices === undefined || costs === undefined) {
-        seen.because = 'its price is not known'
-        return unknownPrice !== 'Exclude'
-      }
-      const output = prices.outputPerMillionTokens
-      if (costCeiling?.perMillionOutputTokens !== undefined && output !== undefined && output > costCeiling.perMillionOutputTokens) {
-        seen.because = `its output costs ${usd(output)} USD a million tokens; ${usd(costCeiling.perMillionOutputTokens)} is allowed`
-        return false
-      }
-      seen.cheapestUsd = Math.min(seen.cheapestUsd, costs)
-      if (costCeiling?.perRequest === undefined || spentUsd + costs <= costCeiling.perRequest) return true
-      seen.because = `it would cost up to ${usd(costs)} USD${spentUsd > 0 ? ` after ${usd(spentUsd)}` : ''}; ${usd(costCeiling.perRequest)} is allowed`
-      return false
+      // Endpoints of one backend cost the same, unless each has an hour of its own.
+      if (endpoint.backend === backend && endpoint.backend.pricing?.perHour === undefined) return isFit
+      backend = endpoint.backend
+      isFit = fits(endpoint)
+      return isFit
     },
     () => seen.because,
   )
   return anyLeft(left) || !anyLeft(ctx) ? next(left) : tooDear(left, input, seen.cheapestUsd)
+}
+
+interface Seen {
+  cheapestUsd: number
+  /** Of the last one that was left out. */
+  because: string
+}
+
+interface Asked {
+  readonly input: Input
+  readonly spentUsd: number
+  readonly costCeiling: Policy['costCeiling'] | undefined
+  readonly unknownPrice: Policy['unknownPrice'] | undefined
+}
+
+function isAllowed(endpoint: CompiledEndpoint, { input, spentUsd, costCeiling = {}, unknownPrice }: Asked, seen: Seen): boolean {
+  const prices = pricesAt(endpoint, input.live)
+  const costs = prices && ceilingUsd(endpoint, input.facts, prices, input.live)
+  if (prices === undefined || costs === undefined) {
+    seen.because = 'its price is not known'
+    return unknownPrice !== 'Exclude'
+  }
+  const { perRequest, perMillionOutputTokens } = costCeiling
+  const output = prices.outputPerMillionTokens ?? 0
+  if (perMillionOutputTokens !== undefined && output > perMillionOutputTokens) {
+    seen.because = `its output costs ${usd(output)} USD a million tokens; ${usd(perMillionOutputTokens)} is allowed`
+    return false
+  }
+  seen.cheapestUsd = Math.min(seen.cheapestUsd, costs)
+  if (perRequest === undefined || spentUsd + costs <= perRequest) return true
+  seen.because = `it would cost up to ${usd(costs)} USD${spentUsd > 0 ? ` after ${usd(spentUsd)}` : ''}; ${usd(perRequest)} is allowed`
+  return false
 }
 
 function tooDear(ctx: Ctx, { facts }: Input, cheapestUsd: number): ReturnType<Rule> {
