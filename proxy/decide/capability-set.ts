@@ -1,5 +1,5 @@
 import { type Backend, CAPABILITIES, type Capability } from '../routing-table/v1.ts'
-import type { EndpointView } from './input.ts'
+import type { EndpointView } from './endpoint-view.ts'
 
 /** What an engine is taken to do when neither the resource nor the engine itself says. */
 const ASSUMED: readonly Capability[] = ['chat', 'completions', 'tools']

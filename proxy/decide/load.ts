@@ -1,5 +1,10 @@
 import type { CompiledEndpoint } from '../routing-table/compiled.ts'
-import type { EndpointView, Input } from './input.ts'
+import type { EndpointView } from './endpoint-view.ts'
+
+interface Seen {
+  readonly live: { endpoint(id: string): EndpointView }
+  readonly nowMs: number
+}
 
 /** Three missed scrapes of the default five seconds. */
 const DEFAULT_STALE_AFTER_MS = 15_000
@@ -7,7 +12,7 @@ const DEFAULT_STALE_AFTER_MS = 15_000
 export const TOKENS_LIKE_A_REQUEST = 256
 const OTHERS_PART = 1 / 4
 
-export const staleAfter = (declaredMs: number | undefined): number => declaredMs ?? DEFAULT_STALE_AFTER_MS
+const staleAfter = (declaredMs: number | undefined): number => declaredMs ?? DEFAULT_STALE_AFTER_MS
 
 /** When the newest scrape is too old. */
 export const staleAtMs = ({ backend }: CompiledEndpoint, view: EndpointView): number =>
@@ -19,8 +24,7 @@ export const isFresh = (endpoint: CompiledEndpoint, view: EndpointView, nowMs: n
  * Requests ahead of a new one: our own, which are known at once, and those of others as the engine last told. A scrape that is too old is
  * unknown, and unknown falls back to our own count, never to "saturated".
  */
-export const loadOf = (endpoint: CompiledEndpoint, { live, nowMs }: Pick<Input, 'live' | 'nowMs'>): number =>
-  loadIn(endpoint, live.endpoint(endpoint.id), nowMs)
+export const loadOf = (endpoint: CompiledEndpoint, { live, nowMs }: Seen): number => loadIn(endpoint, live.endpoint(endpoint.id), nowMs)
 
 export const loadIn = (endpoint: CompiledEndpoint, view: EndpointView, nowMs: number): number =>
   view.inFlight + othersIn(endpoint, view, nowMs)

@@ -2,7 +2,7 @@ import type { CompiledEndpoint, CompiledModel } from '../routing-table/compiled.
 import type { BackendDialect } from '../routing-table/v1.ts'
 import { capabilitiesIn, capabilitySet, EVERY_CAPABILITY } from './capability-set.ts'
 import { admits } from './circuit-view.ts'
-import type { EndpointView } from './input.ts'
+import type { EndpointView } from './endpoint-view.ts'
 import { isFresh, othersIn, staleAtMs, workOf } from './load.ts'
 import { answerMs, NO_PACE, nth, type Pace, USUAL_OUTPUT_TOKENS } from './pace-view.ts'
 

@@ -1,6 +1,6 @@
 import { capabilitySet } from '../decide/capability-set.ts'
 import { type Circuit, CLOSED } from '../decide/circuit-view.ts'
-import type { EndpointView } from '../decide/input.ts'
+import type { EndpointView } from '../decide/endpoint-view.ts'
 import { NO_PACES } from '../decide/pace-view.ts'
 import type { CompiledEndpoint } from '../routing-table/compiled.ts'
 import type { Engine, Ref } from '../routing-table/v1.ts'

@@ -1,4 +1,5 @@
-import type { Candidate, EndpointView } from '../decide/input.ts'
+import type { EndpointView } from '../decide/endpoint-view.ts'
+import type { Candidate } from '../decide/input.ts'
 import { type Loads, loadsOf, type ModelView, paceOf, standingOf, type Takers, takersOf } from '../decide/model-view.ts'
 import { type Outlook, outlookOf } from '../decide/outlook.ts'
 import { BUCKETS, type Pace } from '../decide/pace-view.ts'

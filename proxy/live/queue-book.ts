@@ -1,4 +1,3 @@
-import type { Mutable } from './endpoint-state.ts'
 import { DecayedMean } from './pace.ts'
 
 /** A prompt that is shorter says more of the network than of the engine. */
@@ -37,7 +36,15 @@ export class QueueBook {
   }
 }
 
-export function learnBegin(state: Mutable, began: Omit<Began, 'queued'>, nowMs: number): void {
+/** As much of an endpoint's state as this changes. */
+interface Begins {
+  queue: QueueBook | undefined
+  readonly unbegun: number
+  beginEveryMs: number | undefined
+  promptTokenMs: number | undefined
+}
+
+export function learnBegin(state: Begins, began: Omit<Began, 'queued'>, nowMs: number): void {
   const book = state.queue ?? new QueueBook()
   state.queue = book
   book.began({ ...began, queued: state.unbegun > 1 }, nowMs)
