@@ -102,10 +102,17 @@ test('events happen in order of time, equal ones in order of adding', () => {
 
 test('arrivals are the same for the same seed, and come at their rate', () => {
   assert.deepEqual(requestsOf('bursty', 5, 20, 7), requestsOf('bursty', 5, 20, 7))
-  for (const arrivals of ['Poisson', 'bursty', 'burstier', 'surges'] as const) {
-    const count = [1, 2, 3, 4, 5, 6, 7, 8].reduce((sum, seed) => sum + requestsOf(arrivals, 10, 400, seed).length, 0)
-    assert.ok(Math.abs(count / 32_000 - 1) < 0.1, `${arrivals}: ${count}`)
+  for (const [arrivals, variation] of [
+    ['Poisson', 1],
+    ['bursty', 3],
+  ] as const) {
+    const times = [1, 2, 3, 4].flatMap((seed) => requestsOf(arrivals, 10, 1000, seed).map(({ atMs }) => atMs))
+    assert.equal(times.length, 40_000)
+    const gaps = times.slice(1).map((atMs, at) => Math.max(0, atMs - (times[at] ?? 0)) / 100)
+    const squares = gaps.reduce((sum, gap) => sum + gap ** 2, 0) / gaps.length
+    assert.ok(Math.abs(Math.sqrt(squares - 1) / variation - 1) < 0.1, `${arrivals}: ${Math.sqrt(squares - 1)}`)
   }
+  assert.equal(requestsOf('surges', 10, 100, 1).length, 1000)
 })
 
 test('bounds of a mean are those of Student’s t', () => {

@@ -1,7 +1,7 @@
 /** All cells of the scenario, each chooser with the same requests, seed by seed. */
 import type { EndpointStrategy, Strategy } from '../../../proxy/routing-table/v1.ts'
 import { type Outcome, outcomeOf } from './outcome.ts'
-import { ARRIVALS, type Arrivals, type Cell, type Chooser, HEAVIER_ARRIVALS, LOADS, PROXIES, SPEEDS, VIRTUAL_TIMELINE } from './scenario.ts'
+import { ARRIVALS, type Arrivals, type Cell, type Chooser, LOADS, PROXIES, SPEEDS, VIRTUAL_TIMELINE } from './scenario.ts'
 import { runVirtual } from './virtual.ts'
 import type { Routed } from './virtual-proxy.ts'
 import { totalCapacity } from './workload.ts'
@@ -22,7 +22,7 @@ export const endpoints = (strategy: EndpointStrategy): Routed => ({ kind: 'endpo
 export const IDEAL: Chooser = { kind: 'ideal', strategy: 'one queue' }
 
 /** Shown, without gates. */
-export const HEAVIER_CELLS = cellsOf(HEAVIER_ARRIVALS)
+export const SURGE_CELLS = cellsOf(['surges'])
 
 export function virtualGrid(
   cells: readonly Cell[],

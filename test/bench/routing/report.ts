@@ -89,7 +89,7 @@ export interface VirtualResults {
   readonly seeds: number
   readonly perSecond: number
   readonly targets: readonly CellResult[]
-  readonly heavier: readonly CellResult[]
+  readonly surges: readonly CellResult[]
   readonly endpoints: readonly CellResult[]
   readonly gates: readonly Gate[]
 }
@@ -110,9 +110,9 @@ ${gateTable(results.gates)}
 
 ### More than all engines can do
 
-Within bounds, in per cent, with clusters and surges that overload all engines together; no gate, as one queue cannot hold it either:
+Within bounds, in per cent, in surges that overload all engines together; no gate, as one queue cannot hold one either:
 
-${cellTable(results.heavier, goodput)}
+${cellTable(results.surges, goodput)}
 
 ### Four endpoints of one model
 

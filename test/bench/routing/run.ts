@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { withRouting } from '../sections.ts'
 import { type Gate, socketGates, virtualGates } from './gates.ts'
-import { CELLS, endpoints, HEAVIER_CELLS, IDEAL, targets, virtualGrid } from './grid.ts'
+import { CELLS, endpoints, IDEAL, SURGE_CELLS, targets, virtualGrid } from './grid.ts'
 import { runRealEngines } from './real-engines.ts'
 import { type Machine, quickReport, realReport, socketReport, type VirtualResults, virtualReport } from './report.ts'
 import { ENDPOINT_CHOICES, TARGET_STRATEGIES } from './scenario.ts'
@@ -37,7 +37,7 @@ function virtual(seeds: number, quick: boolean): VirtualResults {
     seeds,
     perSecond: totalCapacity(),
     targets: results,
-    heavier: quick ? [] : virtualGrid(HEAVIER_CELLS, choosers, seeds, say),
+    surges: quick ? [] : virtualGrid(SURGE_CELLS, choosers, seeds, say),
     endpoints: quick ? [] : virtualGrid(CELLS, ENDPOINT_CHOICES.map(endpoints), seeds, say),
     gates: virtualGates(results),
   }
