@@ -193,7 +193,7 @@ const SUITES: readonly EngineCases[] = [
   {
     profile: sglang,
     recognised: [answer(lists.sglang)],
-    requests: { health: '/v1/loads', models: LIST, signals: ['/v1/loads?format=prometheus', '/metrics'] },
+    requests: { health: '/v1/loads', models: LIST, signals: ['/v1/loads?include=core&format=prometheus', '/metrics'] },
     health: [
       { says: 'its loads are ready', status: 200, body: '[]', verdict: 'ready' },
       { says: 'a model that is loading', status: 503, body: 'Starting', verdict: 'loading' },
@@ -215,6 +215,12 @@ const SUITES: readonly EngineCases[] = [
         text: body('sglang.loads.documented.txt'),
         model: 'qwen3',
         reading: { running: 6, waiting: 1, cacheUsed: 0.7 },
+      },
+      {
+        says: 'a data-parallel rank counts whatever its tensor-parallel rank, and once with all its priorities',
+        text: body('sglang.metrics-attention-dp.documented.txt'),
+        model: 'qwen3',
+        reading: { running: 9, waiting: 3, cacheUsed: 0.31 },
       },
       {
         says: 'one queue seen by several ranks is one',

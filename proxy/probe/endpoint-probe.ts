@@ -146,7 +146,7 @@ export class EndpointProbe {
     }
   }
 
-  /** Three questions tell the engines apart: the model list, and the versions of Ollama and LocalAI. None touches a model. */
+  /** Three questions tell the engines apart: the model list, and the versions of LocalAI and Ollama. None touches a model. */
   async #detect(): Promise<KnownEngine> {
     const list = await this.#ask(USUAL.modelsRequest(this.#target))
     const byList = recogniseEngine({ ...list, json: parsed(list.body) })
@@ -155,8 +155,9 @@ export class EndpointProbe {
     return this.#engine
   }
 
+  /** LocalAI's comes first: it also answers Ollama's. */
   async #detectByVersion(): Promise<KnownEngine | undefined> {
-    for (const path of ['/api/version', '/version']) {
+    for (const path of ['/version', '/api/version']) {
       const version = await this.#ask(rootOf(this.#target.basePath) + path)
       const engine = recogniseEngine({ ...version, json: parsed(version.body) })
       if (engine !== undefined) return engine

@@ -124,7 +124,59 @@ test('an Ollama is told by its version, and asked nothing that loads a model', a
   prober.apply([endpoint(engine.origin)])
   const report = await until((r) => r.contextWindowTokens !== undefined)
   assert.deepEqual([report.engine, report.healthy, report.waiting], ['Ollama', true, undefined])
-  assert.deepEqual([...new Set(engine.asked)].sort(), ['/', '/api/ps', '/api/version', '/v1/models'])
+  assert.deepEqual([...new Set(engine.asked)].sort(), ['/', '/api/ps', '/api/version', '/v1/models', '/version'])
+})
+
+test('a LocalAI is told by its version, although it answers as an Ollama too', async (t) => {
+  const engine = await scripted(t, {
+    '/v1/models': { body: { object: 'list', data: [{ id: 'm', object: 'model' }] } },
+    '/version': { body: { version: 'v3.6.0 (4ba9c2a1)' } },
+    '/api/version': { body: { version: '0.9.0' } },
+    '/readyz': { body: '' },
+  })
+  const { prober, until } = probing(t)
+  prober.apply([endpoint(engine.origin)])
+  const report = await until((r) => r.modelMissing !== undefined)
+  assert.deepEqual([report.engine, report.healthy, report.waiting], ['LocalAI', true, undefined])
+  assert.deepEqual([...new Set(engine.asked)].sort(), ['/readyz', '/v1/models', '/version'])
+})
+
+test('a TGI tells its window where it tells of itself', async (t) => {
+  const engine = await scripted(t, {
+    '/v1/models': { body: { object: 'list', data: [{ id: 'm', object: 'model', created: 0, owned_by: 'm' }] } },
+    '/health': { body: '' },
+    '/info': { body: { model_id: 'm', max_input_tokens: 4095, max_total_tokens: 4096 } },
+    '/metrics': { body: 'tgi_batch_current_size 3\ntgi_queue_size 2\n' },
+  })
+  const { prober, until } = probing(t)
+  prober.apply([endpoint(engine.origin)])
+  const report = await until((r) => r.waiting !== undefined)
+  assert.deepEqual([report.engine, report.contextWindowTokens, report.running, report.waiting], ['TGI', 4096, 3, 2])
+})
+
+test('a TensorRT-LLM keeps its statistics: what reading would consume is not read', async (t) => {
+  const engine = await scripted(t, {
+    '/v1/models': { body: { object: 'list', data: [{ id: 'm', object: 'model', owned_by: 'tensorrt_llm' }] } },
+    '/health': { body: '' },
+    '/prometheus/metrics': { body: 'trtllm_num_requests_running 9\ntrtllm_num_requests_waiting 4\n' },
+    '/metrics': { body: [] },
+  })
+  const { prober, until } = probing(t)
+  prober.apply([endpoint(engine.origin)])
+  const report = await until((r) => r.waiting !== undefined)
+  assert.deepEqual([report.engine, report.running, report.waiting], ['TensorRTLLM', 9, 4])
+  assert.equal(engine.asked.includes('/metrics'), false)
+})
+
+test('an SGLang without loads is read by its metrics', async (t) => {
+  const engine = await scripted(t, {
+    '/v1/models': { body: { object: 'list', data: [{ id: 'm', owned_by: 'sglang', max_model_len: 4096 }] } },
+    '/metrics': { body: 'sglang:num_running_reqs{tp_rank="0"} 2\nsglang:num_queue_reqs{tp_rank="0"} 1\n' },
+  })
+  const { prober, until } = probing(t)
+  prober.apply([endpoint(engine.origin)])
+  const report = await until((r) => r.waiting !== undefined)
+  assert.deepEqual([report.engine, report.healthy, report.running, report.waiting], ['SGLang', true, 2, 1])
 })
 
 test('a loading llama.cpp is unhealthy at once, without a second probe', async (t) => {
