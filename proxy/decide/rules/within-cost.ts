@@ -1,7 +1,7 @@
 import type { CompiledEndpoint } from '../../routing-table/compiled.ts'
 import type { Policy } from '../../routing-table/v1.ts'
 import { anyLeft, keepEndpoints, next, type Rule, refuse } from '../decision.ts'
-import type { Ctx, Input } from '../input.ts'
+import type { Candidate, Ctx, Input } from '../input.ts'
 import { ceilingUsd, pricesAt } from '../price.ts'
 
 /**
@@ -15,20 +15,29 @@ export const withinCost: Rule = (ctx, input) => {
   if (!asks || (costCeiling === undefined && unknownPrice !== 'Exclude')) return next(ctx)
   const spentUsd = input.past.reduce((sum, { costUsd = 0 }) => sum + costUsd, 0)
   const seen: Seen = { cheapestUsd: Number.POSITIVE_INFINITY, because: '' }
-  const fits = (endpoint: CompiledEndpoint): boolean => isAllowed(endpoint, { input, spentUsd, costCeiling, unknownPrice }, seen)
-  let [backend, isFit]: [CompiledEndpoint['backend'] | undefined, boolean] = [undefined, false]
-  const left = keepEndpoints(
-    ctx,
-    (endpoint) => {
-      // Endpoints of one backend cost the same, unless each has an hour of its own.
-      if (endpoint.backend === backend && endpoint.backend.pricing?.perHour === undefined) return isFit
-      backend = endpoint.backend
-      isFit = fits(endpoint)
-      return isFit
-    },
-    () => seen.because,
-  )
+  const asked = { input, spentUsd, costCeiling, unknownPrice }
+  const fits = (endpoint: CompiledEndpoint): boolean => isAllowed(endpoint, asked, seen)
+  const because = (): string => seen.because
+  const left = keepEndpoints(keepAlike(ctx, fits, because), fits, because, (_, candidate) => candidate !== undefined && isAlike(candidate))
   return anyLeft(left) || !anyLeft(ctx) ? next(left) : tooDear(left, input, seen.cheapestUsd)
+}
+
+/** Endpoints of one backend cost the same, unless each has an hour of its own: where a model has one, its first is asked for all. */
+function keepAlike(ctx: Ctx, fits: (endpoint: CompiledEndpoint) => boolean, because: () => string): Ctx {
+  let candidates: Candidate[] | undefined
+  for (let at = 0; at < ctx.candidates.length; at++) {
+    const candidate = ctx.candidates[at]
+    if (candidate === undefined || candidate.lost !== undefined || !isAlike(candidate)) continue
+    const [first] = candidate.endpoints
+    if (first === undefined || fits(first)) continue
+    candidates ??= [...ctx.candidates]
+    candidates[at] = { ...candidate, endpoints: [], lost: because() }
+  }
+  return candidates === undefined ? ctx : { ...ctx, candidates }
+}
+
+function isAlike({ model: { entry } }: Candidate): boolean {
+  return entry.backends.length === 1 && entry.backends[0]?.pricing?.perHour === undefined
 }
 
 interface Seen {
