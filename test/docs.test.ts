@@ -11,9 +11,11 @@ import { accessLine } from '../proxy/account/access-line.ts'
 import { Metrics } from '../proxy/account/metrics.ts'
 import { REFUSED, tableOf } from '../proxy/account/record.fixture.ts'
 import { PROXY_FLAGS, STANDALONE_FLAGS } from '../proxy/config.ts'
+import type { Factors } from '../proxy/decide/input.ts'
+import { profileOf } from '../proxy/engines/engines.ts'
 import { ERROR_LABELS, ERRORS } from '../proxy/errors.ts'
 import { Live } from '../proxy/live/live.ts'
-import { ENDPOINT_STRATEGIES, STRATEGIES } from '../proxy/routing-table/v1.ts'
+import { ENDPOINT_STRATEGIES, ENGINES, STRATEGIES } from '../proxy/routing-table/v1.ts'
 import { NODE_FLAGS, OPERATOR_NODE_FLAGS } from '../scripts/node-flags.ts'
 import { CONNECTIONS } from './data-plane/faults/connections.ts'
 import { CONTENTS } from './data-plane/faults/contents.ts'
@@ -245,12 +247,36 @@ function firstCells(page: string, heading: string): string[] {
   return [...section.matchAll(/^\| `([^`]+)` \|/gm)].map(([, cell = '']) => cell)
 }
 
+/** What weights are multiplied by; the `satisfies` keeps them to what explain shows. */
+const ADAPTIVE_FACTORS = ['availability', 'cheapness', 'fitness', 'speed'] satisfies (keyof Factors)[]
+
 test('docs/routing.md has every strategy and every condition of rules, and no other', () => {
   const page = read('docs/routing.md')
   assert.deepEqual(firstCells(page, 'Strategies among targets'), STRATEGIES)
   assert.deepEqual(firstCells(page, 'Strategies among endpoints'), ENDPOINT_STRATEGIES)
+  const adaptive = page.split('### Adaptive, in numbers')[1]?.split('###')[0] ?? ''
+  assert.deepEqual([...adaptive.matchAll(/^\* \*\*(\w+)\*\*/gm)].map(([, factor = '']) => factor).toSorted(), ADAPTIVE_FACTORS)
   const match = SCHEMAS.RoutingPolicy.properties?.['spec']?.properties?.['rules']?.items?.properties?.['matches']?.items
   assert.deepEqual(firstCells(page, 'Rules').toSorted(), Object.keys(match?.properties ?? {}).toSorted())
+})
+
+test('docs/engines.md has every engine with what it is asked, and no other', () => {
+  const target = { basePath: '/v1', upstreamModel: 'MODEL' }
+  const [asked = '', told = ''] = read('docs/engines.md').split('| Engine | Running')
+  const rows = (text: string): string[][] => [...text.matchAll(/^\| `.*$/gm)].map(([row]) => row.split('|').map((cell) => cell.trim()))
+  const engines = ENGINES.filter((engine) => engine !== 'Auto')
+  const expected = engines.map((engine) => {
+    const profile = profileOf(engine)
+    return [engine, profile.healthRequest(target), ...profile.signalsRequests(target)]
+  })
+  assert.deepEqual(
+    rows(asked).map(([, engine, , health, load]) => [...words(engine), ...words(health), ...words(load)]),
+    expected,
+  )
+  assert.deepEqual(
+    rows(told).flatMap(([, engine]) => words(engine)),
+    engines,
+  )
 })
 
 test('README.md has at most 150 lines', () => {
