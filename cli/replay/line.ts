@@ -58,7 +58,13 @@ function recordedIn(fields: Fields): Recorded | undefined {
   if (Number.isNaN(atMs) || requestId === undefined || path === undefined || asked === undefined) return undefined
   if (namespace === undefined || route === undefined || durationMs === undefined) return undefined
   return {
-    ...{ requestId, atMs, route, path, asked, namespace, durationMs },
+    requestId,
+    atMs,
+    route,
+    path,
+    asked,
+    namespace,
+    durationMs,
     client: text(fields['client']),
     serviceAccount: text(fields['service_account']),
     stream: fields['stream'] === true,

@@ -24,7 +24,10 @@ function load(): KubeConfig {
   return config
 }
 
+/** Of each test alone: many files are loaded long before their turn comes. */
+let signal: AbortSignal
 beforeEach(() => {
+  signal = AbortSignal.timeout(20_000)
   writeFileSync(tokenFile, 'first\n')
   records.length = 0
 })
@@ -36,7 +39,6 @@ after(async () => {
   rmSync(folder, { recursive: true })
 })
 
-const signal = AbortSignal.timeout(20_000)
 const json = (response: ServerResponse, status: number, body: unknown, headers = {}): void =>
   void response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body))
 

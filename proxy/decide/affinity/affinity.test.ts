@@ -138,5 +138,5 @@ test('keys are shared by weight', () => {
     counts.set(id, (counts.get(id) ?? 0) + 1)
   }
   for (const [at, share] of [1 / 8, 2 / 8, 5 / 8].entries())
-    assert.ok(Math.abs((counts.get(`e${at}`) ?? 0) / 8000 - share) < 0.02, `${[...counts]}`)
+    assert.ok(Math.abs((counts.get(`e${at}`) ?? 0) / 8000 - share) < 0.02, JSON.stringify([...counts]))
 })
