@@ -1,10 +1,4 @@
-import {
-  type Credential,
-  type Model,
-  type RoutingTable,
-  TABLE_VERSION,
-  type TokenIssuer,
-} from '../../proxy/routing-table/index.ts'
+import { type Credential, type Model, type RoutingTable, TABLE_VERSION, type TokenIssuer } from '../../proxy/routing-table/index.ts'
 import { type ModelResource, type PolicyResource, type Resources, STANDALONE_SETTINGS } from '../resources/snapshot.ts'
 import { addressPolicy, addressRules } from './address-policy.ts'
 import { type BuiltAuto, builtInAuto } from './built-in-auto.ts'
