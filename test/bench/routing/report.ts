@@ -110,7 +110,7 @@ ${gateTable(results.gates)}
 
 ### More than all engines can do
 
-Within bounds, in per cent, in surges that overload all engines together; no gate, as one queue cannot hold one either:
+Within bounds, in per cent, in surges that overload all engines together; no gate, as at 85 % one queue cannot hold it either:
 
 ${cellTable(results.surges, goodput)}
 

@@ -53,8 +53,8 @@ export const LOADS = [0.7, 0.85] as const
 /**
  * Times between arrivals (a run has as many as its load says): exponential, or Gamma distributed with a coefficient of variation of 3 (vLLM's load generator calls that a
  * burstiness of 0.11): clusters of some nine requests at once. Surges are more than all engines together can do, for seconds. They were the
- * first choice for bursty, and are shown without a gate: at 85 % one queue for all engines (`ideal.ts`) has 1.0 to 1.2 times the goodput of
- * round robin in them, depending on the seeds, so that no router can hold a gate of 1.3 there.
+ * first choice for bursty, and are shown without a gate: at 85 % one queue for all engines (`ideal.ts`) has 1.2 times the goodput of round
+ * robin in them, so that no router can hold a gate of 1.3 there.
  */
 export const ARRIVALS = ['Poisson', 'bursty'] as const
 export type Arrivals = (typeof ARRIVALS)[number] | 'surges'
@@ -63,7 +63,7 @@ export const VARIATION = 3
 export const SURGES = { rate: 2.5, seconds: 2, restRate: 0.5, restSeconds: 6 } as const
 
 /** For the report. */
-export const BURST_WORDS = `A run has exactly as many requests as its load says. Arrivals are Poisson, or bursty: Gamma distributed times between them with a coefficient of variation of ${VARIATION}, clusters of some nine requests at once. Surges have ${SURGES.rate} times the rate for ${SURGES.seconds} s on average, then half of it for ${SURGES.restSeconds} s. They were the first choice for bursty; they have no gate, as at 85 % one queue itself has only 1.0 to 1.2 times the goodput of round robin in them.`
+export const BURST_WORDS = `A run has exactly as many requests as its load says. Arrivals are Poisson, or bursty: Gamma distributed times between them with a coefficient of variation of ${VARIATION}, clusters of some nine requests at once. Surges have ${SURGES.rate} times the rate for ${SURGES.seconds} s on average, then half of it for ${SURGES.restSeconds} s. They were the first choice for bursty; they have no gate, as at 85 % one queue itself has only 1.2 times the goodput of round robin in them.`
 
 export const PROXIES = [1, 4] as const
 
