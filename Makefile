@@ -139,6 +139,10 @@ bench-quick: bundle ## a smoke run of the benchmark: one short round, writes not
 bench-control-plane: bundle ## how fast a change is at all proxies, what the operator takes; writes docs/benchmarks.md (four minutes, idle)
 	node test/bench/control-plane/run.ts --write
 
+.PHONY: bench-decision
+bench-decision: ## what one decision takes, by strategy, targets and models (three minutes)
+	node --expose-gc test/bench/decision.ts
+
 .PHONY: bench-routing
 bench-routing: ## how well strategies route, against each other; writes docs/benchmarks.md (45 minutes, idle, two cores; needs the fetched engine)
 	node test/bench/routing/run.ts --write

@@ -21,7 +21,7 @@ import { withinOutput } from './rules/within-output.ts'
 import { withinQuota } from './rules/within-quota.ts'
 
 /** Order matters: cheap refusals first; what the request needs before what has failed; health last, as it alone may panic. */
-const RULES: readonly Rule[] = [
+export const RULES: Readonly<Record<string, Rule>> = {
   knownModel, // nothing else can be asked of a name nobody serves
   clientMayUseModel, // before any rule of a policy is read, so that a hidden policy leaks nothing
   matchingRule, // turns the name into candidates
@@ -36,7 +36,8 @@ const RULES: readonly Rule[] = [
   healthyEndpoint, // what is down or cooling; total by panic
   hasSlot, // what is full; the last filter, as waiting is for those whom something could serve
   strategyChooses, // exactly one of what is left
-]
+}
+const IN_ORDER = Object.values(RULES)
 
 const NO_RULE = {
   name: 'none',
@@ -46,28 +47,13 @@ const NO_RULE = {
   sticky: undefined,
   policy: undefined,
 } as const
-const START: Ctx = { claim: undefined, rule: NO_RULE, candidates: [], outlook: outlookOf([]), panic: false }
+export const START: Ctx = { claim: undefined, rule: NO_RULE, candidates: [], outlook: outlookOf([]), panic: false }
 
 export function decide(input: Input): Decision {
   let ctx = START
-  for (const rule of RULES) {
+  for (const rule of IN_ORDER) {
     const verdict = rule(ctx, input)
     if (verdict.kind !== 'next') return verdict
-    ctx = verdict.ctx
-  }
-  return refuse(ctx, 'internal', 'No rule decided.')
-}
-
-/** Told of each rule that only narrows: what there was before it and after it. */
-export type Watch = (rule: Rule, before: Ctx, after: Ctx) => void
-
-/** The same decision, watched: for explain, which says what each rule has taken. */
-export function decideWatched(input: Input, watch: Watch): Decision {
-  let ctx = START
-  for (const rule of RULES) {
-    const verdict = rule(ctx, input)
-    if (verdict.kind !== 'next') return verdict
-    watch(rule, ctx, verdict.ctx)
     ctx = verdict.ctx
   }
   return refuse(ctx, 'internal', 'No rule decided.')

@@ -1,35 +1,19 @@
 /**
- * A decision with all that led to it. In: what decide gets. Out: the decision, which conditions of a policy's rules did not hold, and which
- * step took which endpoint out. For people: it asks everything twice.
+ * A decision with all that led to it: the same as `decide` gives, which of a policy's rules held, and what each step ruled out and why. Requests do
+ * not pay for it: steps are asked again, about one endpoint at a time, and say of it what they say of a target that has nothing else.
  */
-import { decideWatched } from './decide.ts'
-import type { Decision, Rule } from './decision.ts'
-import type { Ctx, Input } from './input.ts'
+import type { CompiledEndpoint } from '../routing-table/compiled.ts'
+import { RULES, START } from './decide.ts'
+import { type Decision, type Rule, refuse, type Verdict } from './decision.ts'
+import type { Candidate, Ctx, Input } from './input.ts'
 import { Matching, type Mismatch } from './match/match.ts'
-import { capable } from './rules/capable.ts'
-import { hasAdapter } from './rules/has-adapter.ts'
-import { hasSlot } from './rules/has-slot.ts'
-import { healthyEndpoint } from './rules/healthy-endpoint.ts'
-import { lastResort } from './rules/last-resort.ts'
-import { notGivenUp } from './rules/not-given-up.ts'
-import { withinContext } from './rules/within-context.ts'
-import { withinCost } from './rules/within-cost.ts'
-import { withinOutput } from './rules/within-output.ts'
-import { withinQuota } from './rules/within-quota.ts'
+import { matchingRule } from './rules/matching-rule.ts'
 
-/** What each step asks of an endpoint, in the words of an answer. */
-const ASKS: ReadonlyMap<Rule, string> = new Map([
-  [capable, 'it lacks a capability'],
-  [hasAdapter, 'its engine does not have the adapter'],
-  [withinContext, 'its context window is too small'],
-  [withinOutput, 'it refuses that many output tokens'],
-  [withinCost, 'it would cost too much, or its price is not known'],
-  [lastResort, 'it is a last resort'],
-  [notGivenUp, 'it has been tried'],
-  [withinQuota, 'a limit or quota has no room'],
-  [healthyEndpoint, 'it is down or cooling down'],
-  [hasSlot, 'it is full'],
-])
+export interface RuledOut {
+  /** The step's name in `RULES`. */
+  readonly by: string
+  readonly because: string
+}
 
 export interface RuleSeen {
   readonly rule: string
@@ -42,21 +26,73 @@ export interface RuleSeen {
 
 export interface Explained {
   readonly decision: Decision
-  /** Up to the first that holds. Empty = a model was asked for by name. */
+  /** Of the policy that was asked, up to the first that holds. Empty = a model was asked for by name, or nothing that the client may use. */
   readonly rules: readonly RuleSeen[]
-  /** By id. */
-  readonly ruledOut: ReadonlyMap<string, string>
+  /** By index of the decision's candidates; undefined = still in the running. */
+  readonly candidates: readonly (RuledOut | undefined)[]
+  /** By endpoint id. */
+  readonly endpoints: ReadonlyMap<string, RuledOut>
 }
 
-export function explainDecision(input: Input): Explained {
-  const ruledOut = new Map<string, string>()
+export function explainDecision(asked: Input): Explained {
+  const input = { ...asked, explain: true }
+  const candidates: (RuledOut | undefined)[] = []
+  const endpoints = new Map<string, RuledOut>()
   let rules: readonly RuleSeen[] = []
-  const decision = decideWatched({ ...input, explain: true }, (rule, before, after) => {
-    if (rules.length === 0) rules = rulesSeen(after, input)
-    const asks = ASKS.get(rule)
-    if (asks !== undefined) noteLost(before, after, asks, ruledOut)
+  let ctx = START
+  for (const [name, rule] of Object.entries(RULES)) {
+    if (rule === matchingRule) rules = rulesSeen(ctx, input)
+    const verdict = rule(ctx, input)
+    for (const [at, after] of left(verdict).entries()) {
+      if (after.lost !== undefined) candidates[at] ??= { by: name, because: after.lost }
+      for (const endpoint of gone(ctx.candidates[at], after))
+        endpoints.set(endpoint.id, { by: name, because: reasonOf(rule, { ctx, input, at, endpoint, survivor: survivorOf(left(verdict)) }) })
+    }
+    if (verdict.kind !== 'next') return { decision: verdict, rules, candidates, endpoints }
+    ctx = verdict.ctx
+  }
+  return { decision: refuse(ctx, 'internal', 'No rule decided.'), rules, candidates, endpoints }
+}
+
+const left = (verdict: Verdict): readonly Candidate[] => (verdict.kind === 'next' ? verdict.ctx.candidates : verdict.candidates)
+
+function gone(before: Candidate | undefined, after: Candidate): readonly CompiledEndpoint[] {
+  if (before === undefined || before.endpoints.length === after.endpoints.length) return []
+  const kept = new Set(after.endpoints)
+  return before.endpoints.filter((endpoint) => !kept.has(endpoint))
+}
+
+interface Survivor {
+  readonly at: number
+  readonly endpoint: CompiledEndpoint
+}
+
+function survivorOf(candidates: readonly Candidate[]): Survivor | undefined {
+  for (const [at, { lost, endpoints }] of candidates.entries()) {
+    const [endpoint] = endpoints
+    if (lost === undefined && endpoint !== undefined) return { at, endpoint }
+  }
+  return undefined
+}
+
+interface About {
+  readonly ctx: Ctx
+  readonly input: Input
+  readonly at: number
+  readonly endpoint: CompiledEndpoint
+  readonly survivor: Survivor | undefined
+}
+
+/** What the rule says where the candidate has this endpoint alone, beside one that stays: some rules only choose the better one. */
+function reasonOf(rule: Rule, { ctx, input, at, endpoint, survivor }: About): string {
+  const pairs = [{ at, endpoint }, ...(survivor === undefined ? [] : [survivor])]
+  const candidates = pairs.flatMap((pair) => {
+    const candidate = ctx.candidates[pair.at]
+    return candidate === undefined ? [] : [{ ...candidate, endpoints: [pair.endpoint] }]
   })
-  return { decision, rules, ruledOut }
+  const views = pairs.flatMap((pair) => ctx.outlook.views[pair.at] ?? [])
+  const [first] = left(rule({ ...ctx, candidates, outlook: { ...ctx.outlook, views } }, input))
+  return first?.lost === undefined || first.lost === '' ? 'others are better placed' : first.lost
 }
 
 function rulesSeen({ claim }: Ctx, { facts, nowMs }: Input): readonly RuleSeen[] {
@@ -71,12 +107,4 @@ function rulesSeen({ claim }: Ctx, { facts, nowMs }: Input): readonly RuleSeen[]
     if (holds) break
   }
   return seen
-}
-
-function noteLost(before: Ctx, after: Ctx, asks: string, ruledOut: Map<string, string>): void {
-  for (const [at, { endpoints, lost }] of before.candidates.entries()) {
-    const now = after.candidates[at]
-    if (lost !== undefined || now === undefined || now.endpoints === endpoints) continue
-    for (const { id } of endpoints) if (!now.endpoints.some((one) => one.id === id)) ruledOut.set(id, asks)
-  }
 }

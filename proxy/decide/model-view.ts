@@ -64,6 +64,7 @@ export function standingOf(
     can &= surely(endpoint, view)
     windowTokens = Math.min(windowTokens, endpoint.backend.contextWindowTokens ?? view.contextWindowTokens ?? Number.POSITIVE_INFINITY)
     ceilingTokens = Math.min(ceilingTokens, ceilingOf(endpoint))
+    if (view.coolUntilMs > nowMs) untilMs = Math.min(untilMs, view.coolUntilMs)
     if (isFresh(endpoint, view, nowMs)) untilMs = Math.min(untilMs, staleAtMs(endpoint, view))
   }
   return {

@@ -1,83 +1,62 @@
 /**
- * What a request belongs to. In: headers, and the body when a strategy asks. Out: numbers that are the same in every proxy. `session`: the
- * header x-session-id, else prompt_cache_key, else how the conversation began. `prefix`: the beginning of the prompt, as far as an engine's cache
- * is likely to tell it from others.
+ * What a request belongs to. In: head and body, of which nothing is read before a strategy asks. Out: numbers that are the same in every
+ * proxy. `session`: the header x-session-id, else prompt_cache_key, else how the conversation began. `prefix`: the beginning of the prompt, as
+ * far as an engine's cache is likely to tell it from others.
  */
 import { hashOf } from '../decide/affinity/hash.ts'
-import type { AffinityKeys, Facts } from '../decide/input.ts'
-import { isJson, type Json } from './json.ts'
+import type { AffinityKeys, Facts, Route } from '../decide/input.ts'
+import { type Beginning, beginningOf, fieldText } from './beginning.ts'
+import type { RequestBody } from './request.ts'
 
 /**
- * Characters of the system prompt, and of what comes first after it. Many conversations share a system prompt, and every endpoint has that in its
- * cache soon; so what follows it counts too, but only its beginning: questions on one long document belong together.
+ * Caches keep prompts in blocks of 16 to 64 tokens. Prompts that share more than this, some 500 tokens, are worth going to the same place; with
+ * less in common it is better to spread them, as every endpoint has a system prompt that many share in its cache soon.
  */
-const SYSTEM_CHARACTERS = 2048
+const PREFIX_CHARACTERS = 2048
+/** Of what follows the system prompt at least this counts, however long that is: conversations are told apart by how their users begin. */
 const FIRST_CHARACTERS = 512
-/** Of a conversation's beginning nothing more is needed to tell it from others. */
+/** Of a conversation's beginning more is not needed to tell it from others. */
 const SESSION_CHARACTERS = 8192
-const MAX_KEY_CHARACTERS = 512
+const MAX_NAME_BYTES = 512
 
-export function affinityKeys(headers: Facts['headers'], readBody: () => Json): AffinityKeys {
-  let begun: Beginning | undefined
-  const beginning = (): Beginning => {
-    begun ??= beginningOf(readBody())
-    return begun
-  }
+/** Routes with a prompt that an engine's cache may have a beginning of. */
+const WITH_PROMPT: readonly Route[] = ['chat', 'completions', 'responses', 'messages']
+
+interface Asked {
+  readonly route: Route
+  readonly headers: Facts['headers']
+  readonly body: Pick<RequestBody, 'bytes' | 'scanned'>
+}
+
+export function affinityKeys({ route, headers, body }: Asked): AffinityKeys {
+  const hasPrompt = WITH_PROMPT.includes(route)
   return {
-    session: () => {
-      const given = headers['x-session-id']
-      const named = textOf(given) ?? beginning().cacheKey
-      if (named !== undefined) return hashOf(named.slice(0, MAX_KEY_CHARACTERS))
-      return hashed(beginning(), SESSION_CHARACTERS, SESSION_CHARACTERS)
-    },
-    prefix: () => hashed(beginning(), SYSTEM_CHARACTERS, FIRST_CHARACTERS),
+    session: once(() => named(headers['x-session-id'], body) ?? (hasPrompt ? sessionOf(beginningOf(body)) : undefined)),
+    prefix: once(() => (hasPrompt ? prefixOf(beginningOf(body)) : undefined)),
   }
 }
 
-interface Beginning {
-  readonly system: string
-  readonly first: string
-  readonly cacheKey: string | undefined
+/** Only the number is kept: the texts would keep the body's text alive for as long as the answer takes. */
+function once(read: () => number | undefined): () => number | undefined {
+  let known: { readonly key: number | undefined } | undefined
+  return () => {
+    known ??= { key: read() }
+    return known.key
+  }
 }
 
-function hashed({ system, first }: Beginning, ofSystem: number, ofFirst: number): number | undefined {
-  return system === '' && first === '' ? undefined : hashOf(first.slice(0, ofFirst), hashOf(system.slice(0, ofSystem)) % 4_294_967_296)
+function named(header: Facts['headers'][string], body: Asked['body']): number | undefined {
+  const name = typeof header === 'string' && header !== '' ? header : fieldText(body, 'prompt_cache_key', MAX_NAME_BYTES)
+  return name === '' ? undefined : hashOf(name.slice(0, MAX_NAME_BYTES))
 }
 
-function beginningOf(body: Json): Beginning {
-  const cacheKey = textOf(body['prompt_cache_key'])
-  const list = turns(body['messages'] ?? body['input'])
-  if (list === undefined) return { system: '', first: plainText(body['prompt'] ?? body['input']), cacheKey }
-  const isSystem = ({ role }: Turn): boolean => role === 'system' || role === 'developer'
-  const given = plainText(body['system'] ?? body['instructions'])
-  const system = [given, ...list.filter(isSystem).map(({ text }) => text())].join('\n').trim()
-  return { system, first: list.find((turn) => !isSystem(turn))?.text() ?? '', cacheKey }
+const sessionOf = ({ system, first }: Beginning): number | undefined =>
+  system === '' && first === '' ? undefined : pairOf(system.slice(0, SESSION_CHARACTERS), first.slice(0, SESSION_CHARACTERS))
+
+function prefixOf({ system, first }: Beginning): number | undefined {
+  if (system === '' && first === '') return undefined
+  const shared = system.slice(0, PREFIX_CHARACTERS)
+  return pairOf(shared, first.slice(0, Math.max(FIRST_CHARACTERS, PREFIX_CHARACTERS - shared.length)))
 }
 
-interface Turn {
-  readonly role: unknown
-  readonly text: () => string
-}
-
-/** Only those at the beginning are looked at: a conversation goes on at its end. */
-const MAX_TURNS = 8
-
-function turns(value: unknown): readonly Turn[] | undefined {
-  if (!Array.isArray(value) || !value.some(isJson)) return undefined
-  return value
-    .slice(0, MAX_TURNS)
-    .filter(isJson)
-    .map((turn) => ({ role: turn['role'], text: () => plainText(turn['content']) }))
-}
-
-/** Of a text, or of a list of texts or parts that have one. */
-function plainText(value: unknown): string {
-  if (typeof value === 'string') return value
-  if (!Array.isArray(value)) return ''
-  return value
-    .slice(0, MAX_TURNS)
-    .map((part) => (typeof part === 'string' ? part : isJson(part) && typeof part['text'] === 'string' ? part['text'] : ''))
-    .join('\n')
-}
-
-const textOf = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined)
+const pairOf = (system: string, first: string): number => hashOf(first, hashOf(system) % 4_294_967_296)

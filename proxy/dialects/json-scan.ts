@@ -54,6 +54,19 @@ export function scanObject(text: string): Field[] | undefined {
   }
 }
 
+/** The elements of an array as they are written, one after the other. The last one may be cut off by the text's end. */
+export function* elementsOf(text: string): Generator<string> {
+  let at = skipSpace(text, 0)
+  for (let before = OPEN_BRACKET; text.charCodeAt(at) === before; before = COMMA) {
+    const start = skipSpace(text, at + 1)
+    if (start >= text.length || text.charCodeAt(start) === CLOSE_BRACKET) return
+    const end = endOfValue(text, start)
+    yield end < 0 ? text.slice(start) : text.slice(start, end)
+    if (end <= start) return
+    at = skipSpace(text, end)
+  }
+}
+
 function skipSpace(text: string, from: number): number {
   let at = from
   for (;;) {

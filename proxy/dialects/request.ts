@@ -27,6 +27,8 @@ export interface RequestBody {
   readonly promptTokens: number
   /** Those whose values may be spliced. */
   readonly fields: ReadonlyMap<string, Field>
+  /** All top-level fields in their order; of a form none. */
+  readonly scanned: readonly Field[]
   /** Behind it a new field is inserted. */
   readonly lastField: Field | undefined
   /** Absent = JSON; empty = there is no body. */
@@ -56,6 +58,7 @@ const NOTHING_ASKED = {
   maxOutputTokens: undefined,
   prompt: promptOf(noParts()),
   promptTokens: 0,
+  scanned: [],
   lastField: undefined,
 } as const
 
@@ -77,7 +80,7 @@ export function readRequest(bytes: Buffer, dialect: Dialect): { body: RequestBod
     if (byKey.has(field.key)) return bad('invalid_value', `"${field.key}" stands more than once in the body. Send it once.`, field.key)
     byKey.set(field.key, field)
   }
-  return readFields({ bytes, fields: byKey, parsed, dialect, last: fields.at(-1) })
+  return readFields({ bytes, fields: byKey, parsed, dialect, scanned: fields })
 }
 
 /** For conditions on the body itself. Of a large one, and of a form, only the fields that the proxy itself reads. */
@@ -102,10 +105,10 @@ interface Read {
   readonly fields: ReadonlyMap<string, Field>
   readonly parsed: Json | undefined
   readonly dialect: Dialect
-  readonly last: Field | undefined
+  readonly scanned: readonly Field[]
 }
 
-function readFields({ bytes, fields, parsed, dialect, last }: Read): { body: RequestBody } | { error: ApiError } {
+function readFields({ bytes, fields, parsed, dialect, scanned }: Read): { body: RequestBody } | { error: ApiError } {
   const value = (key: string): unknown => (parsed === undefined ? smallValue(bytes, fields.get(key)) : parsed[key])
   const model = value('model')
   if (typeof model !== 'string' || model === '') return bad('invalid_value', MODEL_WANTED, 'model')
@@ -134,7 +137,8 @@ function readFields({ bytes, fields, parsed, dialect, last }: Read): { body: Req
       prompt,
       promptTokens: Math.ceil(prompt.plainTokens),
       fields,
-      lastField: last,
+      scanned,
+      lastField: scanned.at(-1),
     },
   }
 }

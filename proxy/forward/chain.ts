@@ -57,7 +57,7 @@ export class Chain {
 
   /** The client's admission ends with what its request has used. Once only, as a booking is. */
   release(): void {
-    if (this.#admission !== undefined) settle(this.#admission, this.#used, this.#run.now())
+    if (this.#admission !== undefined) settle(this.#admission, withCosts(this.#used, this.#attempts), this.#run.now())
   }
 
   #refused(decision: Refusal): Ending {
@@ -174,6 +174,13 @@ export class Chain {
       malformed: this.#malformed,
     }
   }
+}
+
+/** What a client pays for: all attempts that cost something, and not the last one alone. */
+function withCosts(used: UsedByAttempt | undefined, attempts: readonly AttemptRecord[]): UsedByAttempt | undefined {
+  const costs = attempts.flatMap(({ costUsd }) => costUsd ?? [])
+  if (costs.length === 0 || used === undefined || used === 'unknown') return used
+  return { ...used, costUsd: costs.reduce((sum, usd) => sum + usd, 0) }
 }
 
 const attempted = ({ endpoint, model }: Sent): Pick<PastAttempt, 'endpointId' | 'model'> => ({

@@ -157,6 +157,6 @@ function usedOf(unit: Taken['unit'], used: Used | 'nothing'): number {
     case 'tokens':
       return used.inputTokens + used.outputTokens
     case 'usd':
-      return costOf(used, used.pricing)
+      return used.costUsd ?? costOf(used, used.pricing)
   }
 }

@@ -8,6 +8,8 @@ export interface Used {
   readonly cacheWriteTokens?: number
   /** Of the backend that served; absent or undefined = unknown. Only client limits on cost read it. */
   readonly pricing?: Pricing | undefined
+  /** Of all attempts of the request, where another one has cost something too. Absent = by the pricing. */
+  readonly costUsd?: number
 }
 
 /** Room taken in limits. Ended once: the first call of either kind counts, later ones do nothing. */

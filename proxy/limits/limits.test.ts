@@ -200,6 +200,12 @@ test('the money of a day is reserved by the dearest target and settled by the on
   assert.equal(limits.clientShortage(policy, request(), NOW_MS)?.limit, 'costPerDay')
 })
 
+test('what other attempts of the request have cost is paid for as well', () => {
+  const { limits, admit } = ofClient({ limits: { costPerDay: 1 } }, { inputPerMillionTokens: 1000, outputPerMillionTokens: 4000 })
+  admit(NOW_MS).settle({ ...used(100, 10, { inputPerMillionTokens: 1000, outputPerMillionTokens: 4000 }), costUsd: 0.25 }, NOW_MS)
+  assert.equal(meter(limits, 'client default/auto default/app costPerDay', NOW_MS)?.used, 0.25)
+})
+
 test('an unknown price costs nothing and keeps nobody out; such answers are counted', () => {
   const { limits, policy, admit } = ofClient({ limits: { costPerDay: 0.000_001 } })
   admit(NOW_MS).settle(used(1000, 1000), NOW_MS)

@@ -171,6 +171,7 @@ export class Live implements LiveView {
       held = false
       state.inFlight--
       read()
+      this.#views.moved(state.model)
       book()
     }
     const guard: Guard = {
@@ -184,7 +185,7 @@ export class Live implements LiveView {
       failed: (failure, endMs, dice) => end(() => this.#failed(id, state, failure, { guard, nowMs: endMs, dice })),
       release: () => end(() => this.#probed(id, state, guard, 'inconclusive')),
     }
-    if (guard.probe) setProbe(state, guard)
+    if (guard.probe) this.#setProbe(state, guard)
     return guard
   }
 
@@ -194,7 +195,7 @@ export class Live implements LiveView {
     const startedAtMs = nowMs - tookMs
     if (state?.circuit.state !== 'open' || startedAtMs < state.circuit.untilMs - EARLY_MS) return
     const guard = {}
-    setProbe(state, guard)
+    this.#setProbe(state, guard)
     if (because === undefined) this.#answered(endpointId, state, { guard, startedAtMs, nowMs })
     else this.#failed(endpointId, state, { class: answered ? 'BAD_RESPONSE' : 'RETRY_SAME', because }, { guard, nowMs, dice })
   }
@@ -206,7 +207,7 @@ export class Live implements LiveView {
     if (before.state === 'open' && state.circuit.state !== 'open') forgetPace(state)
     if (state.circuit !== before || state.parked !== parked) this.#views.changed(state.model)
     this.#probed(id, state, guard, 'closed')
-    if (state.circuit.state !== 'open' && state.parked === undefined) setProbe(state, undefined)
+    if (state.circuit.state !== 'open' && state.parked === undefined) this.#setProbe(state, undefined)
   }
 
   #failed(id: string, state: Mutable, failure: FailureSeen, at: { guard: object; nowMs: number; dice: number }): void {
@@ -232,10 +233,17 @@ export class Live implements LiveView {
     return lastResort || mayEject(ejected, endpoints.length, backend.health.outlier?.maxEjectedPercent)
   }
 
+  /** Whether it takes requests depends on it. */
+  #setProbe(state: Mutable, probe: object | undefined): void {
+    if (state.probe === probe) return
+    setProbe(state, probe)
+    this.#views.told(state.model)
+  }
+
   /** The place of a probe is free again, if this was it. */
   #probed(id: string, state: Mutable, guard: object, result: 'closed' | 'reopened' | 'inconclusive'): void {
     if (state.probe !== guard) return
-    setProbe(state, undefined)
+    this.#setProbe(state, undefined)
     this.#tell(id, state, (endpoint) => ({ kind: 'probed', endpoint, result }))
   }
 
@@ -301,7 +309,7 @@ export class Live implements LiveView {
     if (recovered) {
       startAnew(state, report.atMs)
       forgetPace(state)
-      setProbe(state, undefined)
+      this.#setProbe(state, undefined)
       state.lacking = []
     }
     if (report.engine !== undefined) state.settled = true

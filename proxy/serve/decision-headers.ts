@@ -6,6 +6,8 @@ import type { Sent } from '../forward/run.ts'
 import { headerText } from './respond.ts'
 
 const MAX_DEBUG_BYTES = 2048
+/** Stands for the name of a model that the client may not know of. */
+export const HIDDEN = '(hidden)'
 
 /** The name of a model as the client may write it in a target: bare in its own namespace, else "namespace/name". */
 export const shownName = ({ namespace, name }: { namespace: string; name: string }, clientNamespace: string): string =>
@@ -67,7 +69,7 @@ export interface ShownCandidate {
 export function shownCandidates(candidates: readonly Candidate[], clientNamespace: string): ShownCandidate[] {
   return candidates.map(({ model, weight, tier, endpoints, factors, lost }) => {
     return {
-      model: isVisible(model, clientNamespace) ? shownName(model, clientNamespace) : '(hidden)',
+      model: isVisible(model, clientNamespace) ? shownName(model, clientNamespace) : HIDDEN,
       weight,
       tier,
       endpoints: endpoints.length,

@@ -51,7 +51,7 @@ test('every candidate has its factors, or why it lost; every endpoint what is ah
   assert.match(small?.lost ?? '', /context window/)
   assert.deepEqual(
     small?.endpoints.map(({ ruledOut }) => ruledOut),
-    ['its context window is too small'],
+    [small?.lost],
   )
 })
 
@@ -62,7 +62,7 @@ test('an endpoint that cools down says so, and since when it is out', () => {
   live.take(id, 0).failed({ class: 'REFUSED', because: 'connection refused' }, 900, 0.5)
   const [first, second] = explained(request, live).candidates[0]?.endpoints ?? []
   assert.match(first?.state ?? '', /^open: connection refused/)
-  assert.equal(first?.ruledOut, 'it is down or cooling down')
+  assert.deepEqual([first?.ruledOut, first?.ruledOutAt], ['circuit open: connection refused', 'healthyEndpoint'])
   assert.equal(second?.ruledOut, undefined)
 })
 

@@ -162,7 +162,7 @@ const factsOf = ({ request, dialect }: Life, body: RequestBody, client: Client):
   headers: request.headers,
   client,
   readBody: () => readBodyAgain(body),
-  keys: affinityKeys(request.headers, () => readBodyAgain(body)),
+  keys: affinityKeys({ route: dialect.route, headers: request.headers, body }),
 })
 
 async function attempt(
