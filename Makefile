@@ -143,6 +143,14 @@ bench-control-plane: bundle ## how fast a change is at all proxies, what the ope
 bench-decision: ## what one decision takes, by strategy, targets and models (three minutes)
 	node --expose-gc test/bench/decision.ts
 
+.PHONY: bench-affinity
+bench-affinity: ## what real engines have in their caches by loadBalancing; writes docs/benchmarks.md (three minutes; needs the fetched engine)
+	node test/bench/affinity/run.ts --write
+
+.PHONY: bench-matches
+bench-matches: ## what rules with many matches cost a request (a minute)
+	node test/bench/matches.ts
+
 .PHONY: bench-routing
 bench-routing: ## how well strategies route, against each other; writes docs/benchmarks.md (45 minutes, idle, two cores; needs the fetched engine)
 	node test/bench/routing/run.ts --write

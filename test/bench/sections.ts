@@ -11,7 +11,8 @@ const ROUTING = {
   sockets: '\n## Routing, over sockets\n',
   engines: '\n## Routing, on real engines\n',
 } as const
-const HEADINGS = [PARTS, CONTROL_PLANE, SOAK, CONTINUATION, ESTIMATES, ...Object.values(ROUTING)]
+const AFFINITY = '\n## Affinity\n'
+const HEADINGS = [PARTS, CONTROL_PLANE, SOAK, CONTINUATION, ESTIMATES, ...Object.values(ROUTING), AFFINITY]
 
 /** `text` as the first part, before what `document` has as its others. */
 export const withFirstPart = (document: string, text: string): string => joined(text, partsOf(document))
@@ -31,8 +32,11 @@ export const withContinuation = (document: string, text: string): string => with
 /** `text` as the part of estimates, between what `document` has as its others. */
 export const withEstimates = (document: string, text: string): string => withPart(document, ESTIMATES, text)
 
-/** `text` as one of the parts of routing, the last ones. */
+/** `text` as one of the parts of routing. */
 export const withRouting = (document: string, part: keyof typeof ROUTING, text: string): string => withPart(document, ROUTING[part], text)
+
+/** `text` as the part of affinity, the last one. */
+export const withAffinity = (document: string, text: string): string => withPart(document, AFFINITY, text)
 
 const withPart = (document: string, heading: string, text: string): string =>
   joined(firstPart(document), partsOf(document).set(heading, text))
