@@ -9,6 +9,7 @@ import { DIALECTS } from '../proxy/dialects/dialects.ts'
 import { Live } from '../proxy/live/live.ts'
 import { type CompiledTable, compileTable, parseTable } from '../proxy/routing-table/index.ts'
 import { explain } from '../proxy/serve/explain.ts'
+import { withStandIns } from './stand-ins.ts'
 
 const FLAGS: readonly Flag[] = [
   { name: 'url', value: 'URL', fallback: 'http://127.0.0.1:8080', help: 'a running proxy to ask' },
@@ -56,7 +57,7 @@ async function offlineTable(
   const config = values.get('config')
   if (config !== undefined) {
     const { resources } = await readFolder({ path: config, env, settings: STANDALONE_SETTINGS })
-    return compileTable(translate(resources).table)
+    return compileTable(translate(withStandIns(resources).resources).table)
   }
   const file = values.get('table')
   if (file === undefined) return undefined

@@ -23,6 +23,7 @@ export interface Recorded {
   /** "namespace/policy/rule", "direct" or "none". */
   readonly rule: string
   readonly model: string | undefined
+  readonly backend: string | undefined
   readonly endpoint: string | undefined
   readonly inputTokens: number | undefined
   readonly outputTokens: number | undefined
@@ -76,6 +77,7 @@ function recordedIn(fields: Fields): Recorded | undefined {
     code: text(fields['code']),
     rule: ruleOf(text(fields['policy']), text(fields['rule']) ?? 'none'),
     model: text(fields['model']),
+    backend: text(fields['backend']),
     endpoint: text(fields['endpoint']),
     inputTokens: count(fields['input_tokens']),
     outputTokens: count(fields['output_tokens']),

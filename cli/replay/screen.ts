@@ -1,7 +1,14 @@
 import type { Report } from './tally.ts'
 
 /** The report for people. */
-export function screenOf(report: Report): string {
+export interface Beside {
+  /** Backends that were given an endpoint, as theirs are known in a cluster alone. */
+  readonly standIns: readonly string[]
+  /** Of the requests that the old resources could decide again: how many go where the log says. Undefined = no old resources were given. */
+  readonly agreement: { readonly requests: number; readonly same: number } | undefined
+}
+
+export function screenOf(report: Report, { standIns, agreement }: Beside): string {
   const { requests, skipped, models, rules, refused, moved, cost, latency, undecided } = report
   const decided = requests - Object.values(undecided).reduce((sum, count) => sum + count, 0)
   return [
@@ -11,14 +18,22 @@ export function screenOf(report: Report): string {
     ...table('RULE', rules, String),
     ...table('REFUSED', refused, String),
     row('', 'RECORDED', 'NEW'),
-    row('cost, USD', usd(cost.usd.old, cost.unknown.old), usd(cost.usd.new, cost.unknown.new)),
+    row(`cost of ${cost.requests}, USD`, cost.usd.old.toFixed(6), cost.usd.new.toFixed(6)),
     row('first token, p50 / p95 ms', times(latency.firstTokenMs.old), times(latency.firstTokenMs.new)),
     row('whole answer, p50 / p95 ms', times(latency.wholeMs.old), times(latency.wholeMs.new)),
+    '',
+    ...(cost.unknown.old + cost.unknown.new > 0
+      ? [`What was paid is not known of ${cost.unknown.old} requests, what would be of ${cost.unknown.new}; those are in neither sum.`]
+      : []),
     ...(latency.unknown > 0
       ? [`How fast ${latency.unknown} of them would be is not known: the log has no answer of the model they would go to.`]
       : []),
     ...Object.entries(undecided).map(([why, count]) => `${count} could not be decided again: ${why}, which no access line has.`),
-    `${decided} were decided again by this program, with every endpoint up and as many tokens as were recorded.`,
+    ...(agreement === undefined
+      ? []
+      : [`The old resources send ${agreement.same} of ${agreement.requests} where the log says: as far as that the rest can be believed.`]),
+    ...(standIns.length > 0 ? [`One endpoint each stands for those that only a cluster knows: ${standIns.join(', ')}.`] : []),
+    `${decided} were decided again by this program, with every endpoint up, limits that have room, and as many tokens as were recorded.`,
     '',
   ].join('\n')
 }
@@ -31,8 +46,6 @@ function table(title: string, counts: Report['models'], shown: (count: number) =
 }
 
 const percent = (part: number, whole: number): string => `${((100 * part) / Math.max(1, whole)).toFixed(1)}%`.padStart(6)
-
-const usd = (amount: number, unknown: number): string => `${amount.toFixed(6)}${unknown > 0 ? ` +${unknown} unknown` : ''}`
 
 const times = ({ p50, p95 }: Report['latency']['wholeMs']['old']): string => `${ms(p50)} / ${ms(p95)}`
 

@@ -1,10 +1,12 @@
+import { hashOf } from '../../proxy/decide/affinity/hash.ts'
 import type { Decision } from '../../proxy/decide/decision.ts'
 import type { Recorded } from './line.ts'
 import { Samples } from './samples.ts'
 
-interface Latency {
+/** Of one answer. */
+export interface Times {
   readonly firstTokenMs: number | undefined
-  readonly wholeMs: number
+  readonly durationMs: number
 }
 
 /** Old as it was recorded, new as it would be. */
@@ -27,10 +29,12 @@ export interface Report {
   readonly rules: Readonly<Record<string, Pair<number>>>
   /** By code. */
   readonly refused: Readonly<Record<string, Pair<number>>>
-  /** Requests that would go to another model. */
+  /** Requests that would go to another model, and those that stay. */
   readonly moved: number
-  /** USD, and the requests of which the amount is not known. Only requests that were answered and could be decided again. */
-  readonly cost: { readonly usd: Pair<number>; readonly unknown: Pair<number> }
+  readonly kept: number
+  /** USD of those requests whose amount is known both as recorded and anew; of how many it is not. Answered requests only. */
+  readonly cost: { readonly requests: number; readonly usd: Pair<number>; readonly unknown: Pair<number> }
+  /** Of the same requests both times; `unknown`: those that would go to a model of which the log has no answer. */
   readonly latency: { readonly firstTokenMs: Pair<Percentiles>; readonly wholeMs: Pair<Percentiles>; readonly unknown: number }
   /** Requests that could not be decided again, by reason. */
   readonly undecided: Readonly<Record<string, number>>
@@ -63,57 +67,66 @@ export class Tally {
   readonly #skipped = { other: 0, newer: 0, broken: 0, undecided: 0 }
   readonly #usd = { old: 0, new: 0 }
   readonly #unpriced = { old: 0, new: 0 }
+  #priced = 0
   readonly #first = { old: new Samples(), new: new Samples() }
   readonly #whole = { old: new Samples(), new: new Samples() }
   #requests = 0
   #moved = 0
+  #kept = 0
   #slownessUnknown = 0
 
   skip(why: 'other' | 'newer' | 'broken' | 'undecided'): void {
     this.#skipped[why]++
   }
 
-  was({ model, rule, code, firstTokenMs, durationMs }: Recorded, chance: number): void {
+  was({ model, rule, code }: Recorded): void {
     this.#requests++
-    if (model !== undefined) this.#models.add(model, 'old')
-    this.#rules.add(rule, 'old')
+    if (model !== undefined) {
+      this.#models.add(model, 'old')
+      this.#rules.add(rule, 'old')
+    }
     if (code !== undefined) this.#refused.add(code, 'old')
-    if (code !== undefined) return
-    if (firstTokenMs !== undefined) this.#first.old.add(firstTokenMs, chance)
-    this.#whole.old.add(durationMs, chance)
   }
 
-  undecided(because: string, { code }: Recorded): void {
+  undecided(because: string): void {
     this.#undecided.set(because, (this.#undecided.get(because) ?? 0) + 1)
-    if (code === undefined) this.#rules.add('(not decided)', 'new')
+    this.#rules.add('(not decided)', 'new')
   }
 
-  refused(_recorded: Recorded, code: string): void {
+  refused(code: string): void {
     this.#refused.add(code, 'new')
   }
 
-  sent(
-    recorded: Recorded,
-    { model, rule }: Extract<Decision, { kind: 'send' }>,
-    { costUsd, latency, chance }: { costUsd: number | undefined; latency: Latency | undefined; chance: number },
-  ): void {
+  sent(recorded: Recorded, { model, rule }: Extract<Decision, { kind: 'send' }>, costUsd: number | undefined): void {
     const { ref } = model.entry
     this.#models.add(ref, 'new')
     this.#rules.add(rule.policy === undefined ? 'direct' : rule.key, 'new')
-    if (recorded.model !== undefined && recorded.model !== ref) this.#moved++
-    if (recorded.code !== undefined) return
-    this.#pay('old', recorded.costUsd)
-    this.#pay('new', costUsd)
-    if (latency === undefined) this.#slownessUnknown++
-    else {
-      this.#whole.new.add(latency.wholeMs, chance)
-      if (latency.firstTokenMs !== undefined) this.#first.new.add(latency.firstTokenMs, chance)
-    }
+    if (recorded.model === ref) this.#kept++
+    else if (recorded.model !== undefined) this.#moved++
+    if (recorded.code === undefined) this.#pay(recorded.costUsd, costUsd)
   }
 
-  #pay(which: 'old' | 'new', usd: number | undefined): void {
-    if (usd === undefined) this.#unpriced[which]++
-    else this.#usd[which] += usd
+  #pay(old: number | undefined, now: number | undefined): void {
+    if (old === undefined) this.#unpriced.old++
+    if (now === undefined) this.#unpriced.new++
+    if (old === undefined || now === undefined) return
+    this.#priced++
+    this.#usd.old += old
+    this.#usd.new += now
+  }
+
+  /** `now` undefined = not known. */
+  timed(old: Times & { readonly requestId: string }, now: Times | undefined): void {
+    if (now === undefined) {
+      this.#slownessUnknown++
+      return
+    }
+    const chance = hashOf(old.requestId) / 2 ** 53
+    this.#whole.old.add(old.durationMs, chance)
+    this.#whole.new.add(now.durationMs, chance)
+    if (old.firstTokenMs === undefined || now.firstTokenMs === undefined) return
+    this.#first.old.add(old.firstTokenMs, chance)
+    this.#first.new.add(now.firstTokenMs, chance)
   }
 
   report(): Report {
@@ -126,7 +139,8 @@ export class Tally {
       rules: this.#rules.all,
       refused: this.#refused.all,
       moved: this.#moved,
-      cost: { usd: this.#usd, unknown: this.#unpriced },
+      kept: this.#kept,
+      cost: { requests: this.#priced, usd: this.#usd, unknown: this.#unpriced },
       latency: { firstTokenMs: pair(this.#first), wholeMs: pair(this.#whole), unknown: this.#slownessUnknown },
       undecided: Object.fromEntries(this.#undecided),
     }

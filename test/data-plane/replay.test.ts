@@ -92,9 +92,10 @@ async function replay(args: readonly string[], stdin = ''): Promise<{ code: numb
   return { code, out, err }
 }
 
-async function reportOf(policy: object, lines: readonly string[] = log): Promise<unknown> {
+async function reportOf(policy: object, lines: readonly string[] = log, old?: object): Promise<unknown> {
   const config = file('new.yaml', resources(policy))
-  const { code, out, err } = await replay([file('access.log', lines.join('\n')), '--config', config, '--output', 'json'])
+  const before = old === undefined ? [] : ['--old', file('old.yaml', resources(old))]
+  const { code, out, err } = await replay([file('access.log', lines.join('\n')), '--config', config, ...before, '--output', 'json'])
   assert.equal(code, 0, err)
   return JSON.parse(out)
 }
@@ -136,6 +137,38 @@ test('a rule on headers cannot be decided again, and that is said; one before it
   const known = await reportOf({ rules: [first, byHeader], targets: [{ model: 'a' }] })
   assert.deepEqual(valueAt(known, 'undecided'), {})
   assert.deepEqual(valueAt(known, 'rules', 'default/auto/short'), { old: 0, new: REQUESTS })
+})
+
+test('with the old resources, the rule that was taken says which headers there were; how far they agree with the log is said', async () => {
+  const gold = [{ headers: [{ name: 'x-tier', value: 'gold' }] }]
+  const before = { rules: [{ name: 'gold', matches: gold, targets: [{ model: 'a' }] }], targets: [{ model: 'b' }] }
+  const lines = log.map((line, at) => {
+    const rule = at % 4 === 0 ? 'gold' : 'default'
+    return line
+      .replace(/"rule":"[^"]*"/, `"rule":"${rule}"`)
+      .replace(/"model":"default\/[ab]","backend"/, `"model":"default/${rule === 'gold' ? 'a' : 'b'}","backend"`)
+  })
+  const report = await reportOf(
+    { rules: [{ name: 'best', matches: gold, targets: [{ model: 'b' }] }], targets: [{ model: 'a' }] },
+    lines,
+    before,
+  )
+  assert.deepEqual(valueAt(report, 'undecided'), {})
+  assert.deepEqual(valueAt(report, 'rules', 'default/auto/best'), { old: 0, new: REQUESTS / 4 })
+  assert.deepEqual(valueAt(report, 'models'), { 'default/a': { old: 30, new: 90 }, 'default/b': { old: 90, new: 30 } })
+  assert.deepEqual(valueAt(report, 'agreement'), { requests: REQUESTS, same: REQUESTS })
+})
+
+test('a backend whose endpoints only a cluster knows counts as up too, and is named', async () => {
+  const backend = { name: 'gpu', service: { name: 'llm', port: { number: 8000 } }, engine: 'Generic' }
+  const inCluster = { apiVersion: 'llamaswap.dev/v1alpha1', kind: 'LlamaModel', metadata: { name: 'c' }, spec: { backends: [backend] } }
+  const config = file('c.yaml', `${resources({ targets: [{ model: 'c' }] })}---\n${dump(inCluster)}`)
+  const { code, out } = await replay(['-', '--config', config, '--output', 'json'], log.join('\n'))
+  assert.equal(code, 0)
+  const report: unknown = JSON.parse(out)
+  assert.deepEqual(valueAt(report, 'models', 'default/c'), { old: 0, new: REQUESTS })
+  assert.deepEqual([valueAt(report, 'standIns'), valueAt(report, 'latency', 'unknown')], [['default/c gpu'], REQUESTS])
+  assert.deepEqual(valueAt(report, 'cost', 'unknown'), { old: 0, new: REQUESTS })
 })
 
 test('what would be refused is counted by its code', async () => {
