@@ -9,6 +9,7 @@ import { DIALECTS } from '../proxy/dialects/dialects.ts'
 import { Live } from '../proxy/live/live.ts'
 import { type CompiledTable, compileTable, parseTable } from '../proxy/routing-table/index.ts'
 import { explain } from '../proxy/serve/explain.ts'
+import { explainScreen, isExplanation } from './explain-screen.ts'
 import { withStandIns } from './stand-ins.ts'
 
 const FLAGS: readonly Flag[] = [
@@ -19,6 +20,7 @@ const FLAGS: readonly Flag[] = [
   { name: 'path', value: 'PATH', fallback: '/v1/chat/completions', help: 'route the request would be sent to' },
   { name: 'model', value: 'NAME', help: 'shorthand for a request with this model and a short prompt' },
   { name: 'namespace', value: 'NAMESPACE', fallback: 'default', help: "offline: the client's namespace" },
+  { name: 'output', value: 'FORMAT', help: 'text or json; absent = text on a terminal, else json' },
 ]
 
 const HELP = [
@@ -35,10 +37,13 @@ export async function runExplain(argv: readonly string[], env: Readonly<Record<s
     process.stdout.write(`${HELP.join('\n')}\n`)
     return 0
   }
+  const output = values.get('output') ?? (process.stdout.isTTY ? 'text' : 'json')
+  if (output !== 'text' && output !== 'json') throw new UsageError('--output must be text or json.')
   const body = await requestBody(rest, values.get('model'))
   const table = await offlineTable(values, env)
   const result = table === undefined ? await askRunning(values, body) : decideHere(table, values, body)
-  process.stdout.write(`${JSON.stringify(result.said, null, 2)}\n`)
+  const { said } = result
+  process.stdout.write(output === 'text' && isExplanation(said) ? explainScreen(said) : `${JSON.stringify(said, null, 2)}\n`)
   return result.ok ? 0 : 1
 }
 
