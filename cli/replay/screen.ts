@@ -1,6 +1,6 @@
 import type { Report } from './tally.ts'
 
-/** The report for people. */
+/** What is said beside the figures. */
 export interface Beside {
   /** Backends that were given an endpoint, as theirs are known in a cluster alone. */
   readonly standIns: readonly string[]
@@ -8,15 +8,16 @@ export interface Beside {
   readonly agreement: { readonly requests: number; readonly same: number } | undefined
 }
 
+/** The report for people. */
 export function screenOf(report: Report, { standIns, agreement }: Beside): string {
   const { requests, skipped, models, rules, refused, moved, cost, latency, undecided } = report
   const decided = requests - Object.values(undecided).reduce((sum, count) => sum + count, 0)
   return [
     `${requests} requests${listed(skipped, 'lines skipped')}; ${moved} would go to another model.`,
     '',
-    ...table('MODEL', models, (count) => `${count} ${percent(count, requests)}`),
-    ...table('RULE', rules, String),
-    ...table('REFUSED', refused, String),
+    ...table('MODEL', models, (count, whole) => `${count} ${percent(count, whole)}`, { old: requests, new: decided }),
+    ...table('RULE', rules),
+    ...table('REFUSED', refused),
     row('', 'RECORDED', 'NEW'),
     row(`cost of ${cost.requests}, USD`, cost.usd.old.toFixed(6), cost.usd.new.toFixed(6)),
     row('first token, p50 / p95 ms', times(latency.firstTokenMs.old), times(latency.firstTokenMs.new)),
@@ -28,20 +29,28 @@ export function screenOf(report: Report, { standIns, agreement }: Beside): strin
     ...(latency.unknown > 0
       ? [`How fast ${latency.unknown} of them would be is not known: the log has no answer of the model they would go to.`]
       : []),
-    ...Object.entries(undecided).map(([why, count]) => `${count} could not be decided again: ${why}, which no access line has.`),
+    ...Object.entries(undecided).map(
+      ([why, count]) =>
+        `${count} could not be decided again: ${why}, which no access line has.${agreement === undefined ? ' --old may tell.' : ''}`,
+    ),
     ...(agreement === undefined
       ? []
       : [`The old resources send ${agreement.same} of ${agreement.requests} where the log says: as far as that the rest can be believed.`]),
     ...(standIns.length > 0 ? [`One endpoint each stands for those that only a cluster knows: ${standIns.join(', ')}.`] : []),
-    `${decided} were decided again by this program, with every endpoint up, limits that have room, and as many tokens as were recorded.`,
+    `${decided} were decided again by this program, with every endpoint up, limits that have room, as many tokens as were recorded, and each request by itself: sessions and prompts are in no log.`,
     '',
   ].join('\n')
 }
 
 const row = (name: string, old: string, now: string): string => `${name.padEnd(44)} ${old.padStart(18)} ${now.padStart(18)}`
 
-function table(title: string, counts: Report['models'], shown: (count: number) => string): string[] {
-  const rows = Object.entries(counts).map(([name, { old, new: now }]) => row(name, shown(old), shown(now)))
+function table(
+  title: string,
+  counts: Report['models'],
+  shown: (count: number, whole: number) => string = String,
+  all: { readonly old: number; readonly new: number } = { old: 0, new: 0 },
+): string[] {
+  const rows = Object.entries(counts).map(([name, { old, new: now }]) => row(name, shown(old, all.old), shown(now, all.new)))
   return rows.length === 0 ? [] : [row(title, 'RECORDED', 'NEW'), ...rows, '']
 }
 
