@@ -101,7 +101,7 @@ const NAMES: readonly (readonly [ending: RegExp, name: string])[] = [
   [/\.fallback\.interrupt$/, 'Interrupt'],
   [/\.(matches\[\]\.clients|clients\[\]\.match)$/, 'ClientMatch'],
   [/\.spec\.clients\[\]$/, 'ClientTerms'],
-  [/\.clients\[\]\.limits$/, 'ClientLimits'],
+  [/\.(clients|rules)\[\]\.limits$/, 'ClientLimits'],
   [/^RoutingPolicy(\.\w+|\[\])*\.strategy$/, 'Strategy'],
 ]
 

@@ -807,6 +807,7 @@ export interface PolicyRule {
      */
     key: 'Session'
   }
+  limits?: ClientLimits
   fallback?: Fallback
 }
 /**
@@ -967,6 +968,31 @@ export interface Target {
   weight?: number
 }
 /**
+ * Limits on each client for the requests of this rule, over all proxies together; replace those of the policy's clients as a whole. Absent, theirs.
+ */
+export interface ClientLimits {
+  /**
+   * Requests in any minute.
+   */
+  requestsPerMinute?: number
+  /**
+   * Tokens of requests and answers in any minute.
+   */
+  tokensPerMinute?: number
+  /**
+   * Tokens of requests and answers in a day, from midnight to midnight UTC.
+   */
+  tokensPerDay?: number
+  /**
+   * USD in a day, from midnight to midnight UTC, by the pricing of the backends that answered, such as "20".
+   */
+  costPerDay?: string
+  /**
+   * Requests at the same time.
+   */
+  maxConcurrent?: number
+}
+/**
  * What happens when a target cannot answer; replaces the policy's as a whole. Absent, the policy's.
  */
 export interface Fallback {
@@ -1015,31 +1041,6 @@ export interface ClientTerms {
    * Who is served first when requests wait. Absent, Normal.
    */
   requestPriority?: 'High' | 'Normal' | 'Low'
-}
-/**
- * Limits on each client that matches, over all proxies together. Absent, none.
- */
-export interface ClientLimits {
-  /**
-   * Requests in any minute.
-   */
-  requestsPerMinute?: number
-  /**
-   * Tokens of requests and answers in any minute.
-   */
-  tokensPerMinute?: number
-  /**
-   * Tokens of requests and answers in a day, from midnight to midnight UTC.
-   */
-  tokensPerDay?: number
-  /**
-   * USD in a day, from midnight to midnight UTC, by the pricing of the backends that answered, such as "20".
-   */
-  costPerDay?: string
-  /**
-   * Requests at the same time.
-   */
-  maxConcurrent?: number
 }
 /**
  * What was found; written by the operator.

@@ -17,6 +17,6 @@ export function translateClientMatch({ names, namespaces, serviceAccounts }: Mat
   return setFields({ names: names?.map(whole), namespaces, serviceAccounts: serviceAccounts?.map(whole) })
 }
 
-function translateLimits({ requestsPerMinute, tokensPerMinute, tokensPerDay, costPerDay, maxConcurrent }: LimitsSpec): ClientLimits {
+export function translateLimits({ requestsPerMinute, tokensPerMinute, tokensPerDay, costPerDay, maxConcurrent }: LimitsSpec): ClientLimits {
   return { ...setFields({ requestsPerMinute, tokensPerMinute, tokensPerDay, maxConcurrent }), ...decimals({ costPerDay }) }
 }

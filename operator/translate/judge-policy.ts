@@ -43,7 +43,12 @@ function judgeCosts(spec: RoutingPolicySpec, rules: readonly PolicyRule[], seeke
     limits?.costPerDay === undefined ? [] : [{ code: 'CostUnknown' as const, at: `spec.clients[${index}].limits.costPerDay` }],
   )
   const capped = spec.costCeiling === undefined ? [] : [{ code: CEILING[spec.unknownPrice], at: 'spec.costCeiling' }]
-  const told = toldOf([...limited, ...capped], rules, seeker)
+  const ofRules = rules.flatMap((rule, index) =>
+    rule.limits?.costPerDay === undefined
+      ? []
+      : toldOf([{ code: 'CostUnknown', at: `spec.rules[${index}].limits.costPerDay` }], [rule], seeker),
+  )
+  const told = [...toldOf([...limited, ...capped], rules, seeker), ...ofRules]
   const compared = rules.filter(({ strategy }) => strategy === 'LowestCost')
   const excludes = spec.costCeiling === undefined && spec.unknownPrice === 'Exclude'
   return excludes ? [...told, ...toldOf([{ code: 'PriceUnknown', at: 'spec.unknownPrice' }], compared, seeker)] : told

@@ -21,7 +21,7 @@ import { objectKey, type PolicyResource } from '../resources/snapshot.ts'
 import { translateAccess } from './access.ts'
 import { type Chains, namesPolicies } from './chains.ts'
 import type { Changes } from './changes.ts'
-import { translateClientMatch, translateClients } from './client-terms.ts'
+import { translateClientMatch, translateClients, translateLimits } from './client-terms.ts'
 import { judgeMatches } from './judge-matches.ts'
 import { judgePolicy, OWN_RULE } from './judge-policy.ts'
 import { type Names, objectName } from './names.ts'
@@ -123,7 +123,7 @@ function ruleSpecs(spec: RoutingPolicySpec): readonly { readonly rule: RuleSpec;
 }
 
 /**
- * A rule's targets, strategy and fallback replace the policy's whole. A rule whose targets are all unusable stays, empty: were it
+ * A rule's targets, strategy, fallback and limits replace the policy's whole. A rule whose targets are all unusable stays, empty: were it
  * dropped, its requests would reach models of a later rule that it was written to keep them from.
  */
 function translateRule(
@@ -145,7 +145,7 @@ function translateRule(
     strategy: own.strategy ?? policy.strategy ?? 'Adaptive',
     targets,
     fallback: fallback.fallback,
-    ...setFields({ sticky: own.sticky ?? policy.sticky }),
+    ...setFields({ sticky: own.sticky ?? policy.sticky, limits: own.limits && translateLimits(own.limits) }),
   }
   // What is wrong with the policy's own targets and fallback is said once, by the first rule that uses them: see `tellOnce`.
   const judged = [...judgeMatches(own.matches ?? [], `${at}.matches`, seeker.object), ...judgeRule(rule, targetsAt, seeker.object)]

@@ -119,13 +119,17 @@ const targets = fc.uniqueArray(record({ model: fc.constantFrom(...NAMES, 'team-a
   selector: (one) => one.model,
 })
 
+const clientLimits = record(
+  { requestsPerMinute: rate, tokensPerMinute: rate, tokensPerDay: rate, costPerDay: price, maxConcurrent: rate },
+  [],
+)
 const clientTerms = record(
   {
     match: record(
       { names: fc.subarray(['a', 'team-a/b', 'c'], { minLength: 1 }), namespaces: fc.subarray([...NAMESPACES], { minLength: 1 }) },
       [],
     ),
-    limits: record({ requestsPerMinute: rate, tokensPerMinute: rate, tokensPerDay: rate, costPerDay: price, maxConcurrent: rate }, []),
+    limits: clientLimits,
     requestPriority: fc.constantFrom('High' as const, 'Normal' as const, 'Low' as const),
   },
   [],
@@ -157,7 +161,10 @@ const policy: fc.Arbitrary<PolicyResource> = fc.record({
       access,
       targets,
       rules: fc.array(
-        record({ name: fc.constantFrom('one', 'default'), matches: fc.array(match, { maxLength: 2 }), targets, sticky }, ['name']),
+        record(
+          { name: fc.constantFrom('one', 'default'), matches: fc.array(match, { maxLength: 2 }), targets, sticky, limits: clientLimits },
+          ['name'],
+        ),
         {
           minLength: 1,
           maxLength: 2,

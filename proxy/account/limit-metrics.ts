@@ -49,17 +49,21 @@ function registerModels(registry: Registry, { limits, now }: LimitSources, onDro
 
 /** Nothing is dropped in the sense of the counter: who has not asked for long has used next to nothing. */
 function registerClients(registry: Registry, { limits, now }: LimitSources): void {
-  const read = (): Reading[] =>
-    [...limits.meters(now())]
-      .filter(({ key }) => key.startsWith('client '))
-      .slice(-MAX_CLIENT_SERIES)
-      .map(({ key, limit, used, cap }) => {
-        const [, policy = '', client = ''] = key.split(' ')
-        return { labels: { policy, client, limit }, value: cap > 0 ? used / cap : 1 }
-      })
+  const read = (): Reading[] => {
+    const fullest = new Map<string, Reading>()
+    const shown = [...limits.meters(now())].filter(({ key }) => key.startsWith('client ')).slice(-MAX_CLIENT_SERIES)
+    for (const { key, limit, used, cap } of shown) {
+      const [, limiting = '', client = ''] = key.split(' ')
+      const policy = limiting.split('/', 2).join('/')
+      const series = `${policy} ${client} ${limit}`
+      const value = Math.max(cap > 0 ? used / cap : 1, fullest.get(series)?.value ?? 0)
+      fullest.set(series, { labels: { policy, client, limit }, value })
+    }
+    return [...fullest.values()]
+  }
   new ReadGauge({
     name: 'llama_swap_client_limit_used_ratio',
-    help: "What a client has used of this proxy's share of its limit; of the clients that asked last.",
+    help: "What a client has used of this proxy's share of its limit, where rules have limits of the fullest; of the clients that asked last.",
     labelNames: ['policy', 'client', 'limit'],
     registry,
     read,

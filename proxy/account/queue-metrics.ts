@@ -11,7 +11,7 @@ export interface QueueSources {
 const MAX_LINES = 500
 const OTHER = '_other'
 
-/** What waits right now. A line is a model, or a client's limit ("client POLICY CLIENT LIMIT"). */
+/** What waits right now. A line is a model, or a client's limit ("client POLICY[/RULE] CLIENT LIMIT"). */
 export function registerQueueMetrics(registry: Registry, sources: QueueSources): void {
   const gauge = (name: string, help: string, value: (queued: Queued) => number): void => {
     const read = () => [...summed(sources.queues(), value)].map(([line, sum]) => ({ labels: { line }, value: sum }))

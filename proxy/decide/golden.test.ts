@@ -48,6 +48,8 @@ interface LimitLines {
   /** What is short, by model. */
   readonly models?: Readonly<Record<string, ShortLines>>
   readonly client?: ShortLines
+  /** The client's, under a rule that has limits of its own. */
+  readonly rule?: ShortLines
   /** By endpoint. */
   readonly quotaPercent?: Readonly<Record<string, number>>
 }
@@ -94,7 +96,7 @@ const CASE_FIELDS = [
   'nowMs',
   'dice',
 ]
-const LIMIT_FIELDS = ['models', 'client', 'quotaPercent']
+const LIMIT_FIELDS = ['models', 'client', 'rule', 'quotaPercent']
 const PAST_FIELDS = ['endpoint', 'failure', 'when', 'mayRepeat', 'spent', 'interrupted', 'costUsd']
 
 const FACTS: Facts = {
@@ -214,10 +216,10 @@ const tokensOf = (tokens: Case['tokens'] = {}): TokensView => ({
 })
 
 /** An upstream's share begins to fall at 80 % of its quota. */
-function limitsOf({ models = {}, client, quotaPercent = {} }: LimitLines): LimitsView {
+function limitsOf({ models = {}, client, rule, quotaPercent = {} }: LimitLines): LimitsView {
   return {
     modelShortage: (model) => shortage(models[plain(model)]),
-    clientShortage: () => shortage(client),
+    clientShortage: ({ policy, limits }) => (policy === undefined ? undefined : shortage(limits === undefined ? client : rule)),
     headroom: ({ id }) => Math.min(1, (100 - (quotaPercent[id] ?? 0)) / 20),
     quotaPercent: ({ id }) => quotaPercent[id] ?? 0,
   }

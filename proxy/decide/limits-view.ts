@@ -2,6 +2,15 @@ import type { CompiledEndpoint, CompiledPolicy } from '../routing-table/compiled
 import type { ClientLimits, ModelLimits, Ref } from '../routing-table/v1.ts'
 import type { Counted } from './tokens-view.ts'
 
+/** What says which limits a client has: the rule, where it has some of its own, else its policy. */
+export interface Limiting {
+  /** "namespace/policy/rule". */
+  readonly key: string
+  /** Undefined = the model was asked for by name: only its own limits hold. */
+  readonly policy: CompiledPolicy | undefined
+  readonly limits?: ClientLimits
+}
+
 /** As much of a request's facts as limits need to know. */
 export interface LimitedRequest extends Counted {
   readonly route: string
@@ -30,8 +39,8 @@ export interface Shortage {
 export interface LimitsView {
   /** Undefined = the model's own limits have room. */
   modelShortage(model: Ref, request: LimitedRequest, nowMs: number): Shortage | undefined
-  /** Of all limits of the policy that match the client the one that takes longest to have room. */
-  clientShortage(policy: CompiledPolicy, request: LimitedRequest, nowMs: number): Shortage | undefined
+  /** Of all limits that the client has under the rule the one that takes longest to have room. */
+  clientShortage(rule: Limiting, request: LimitedRequest, nowMs: number): Shortage | undefined
   /** 0 to 1: the part of its share an endpoint should still get, by what its upstream's quota has left. 0 = parked until the reset. */
   headroom(endpoint: CompiledEndpoint, nowMs: number): number
   /** 0 to 100: how much of its upstream's quota is used, as far as known. */

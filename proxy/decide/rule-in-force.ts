@@ -55,6 +55,7 @@ const inForce = (policy: CompiledPolicy, { entry }: CompiledRule): RuleInForce =
   fallback: entry.fallback,
   sticky: entry.sticky,
   policy,
+  ...(entry.limits !== undefined && { limits: entry.limits }),
 })
 
 /** Models only. */

@@ -27,14 +27,14 @@ export interface Reserved {
   readonly admission: Booking | undefined
 }
 
-export function reserve({ live, facts, now }: Run, { endpoint, rule: { policy } }: Sent, admitted: boolean): Reserved {
+export function reserve({ live, facts, now }: Run, { endpoint, rule }: Sent, admitted: boolean): Reserved {
   const nowMs = now()
   const credential = endpoint.backend.auth && live.credentials.pick(endpoint.backend.auth.credentials, nowMs)
   return {
     guard: live.take(endpoint.id, nowMs, facts.promptTokens),
     credential,
     booking: live.limits.book({ endpoint, credential, facts }, nowMs),
-    admission: admitted ? undefined : live.limits.admit({ policy, facts }, nowMs),
+    admission: admitted ? undefined : live.limits.admit({ rule, facts }, nowMs),
   }
 }
 

@@ -1,8 +1,9 @@
 import { termsFor } from '../decide/client-terms.ts'
 import type { Client } from '../decide/input.ts'
+import type { Limiting } from '../decide/limits-view.ts'
 import { dearest } from '../decide/price.ts'
 import type { CompiledPolicy } from '../routing-table/compiled.ts'
-import type { ClientLimits } from '../routing-table/v1.ts'
+import type { ClientLimits, Ref } from '../routing-table/v1.ts'
 import { Account, type Books, Tally } from './account.ts'
 
 /** Beyond it those that have been idle longest are forgotten, and begin anew if they return. */
@@ -11,12 +12,14 @@ const MAX_ACCOUNTS = 5000
 const LOOKED_AT = 32
 
 interface Entry {
-  /** The policy that it was made for. */
-  policy: CompiledPolicy
+  readonly key: string
+  readonly policy: Ref
+  /** The version of the policy whose limits it has; undefined = none yet. */
+  limitedBy: CompiledPolicy | undefined
   readonly account: Account
 }
 
-/** Accounts of clients, one for each client of each policy that limits it; a client without a name is its namespace. */
+/** Accounts of clients, one for each client of each policy or rule that limits it; a client without a name is its namespace. */
 export class ClientAccounts {
   /** Oldest use first. */
   readonly #entries = new Map<string, Entry>()
@@ -28,35 +31,36 @@ export class ClientAccounts {
     this.#books = books
   }
 
-  /** Undefined = the policy says nothing of clients. */
-  of(policy: CompiledPolicy | undefined, client: Client): Account | undefined {
-    return policy?.entry.clients === undefined ? undefined : this.#entryOf(keyOf(policy, client), policy, client).account
+  /** Undefined = neither the rule nor its policy limits clients. */
+  of(rule: Limiting, client: Client): Account | undefined {
+    return this.#entryOf(rule, client)?.account
   }
 
   /** The same, and it is the newest use. */
-  use(policy: CompiledPolicy | undefined, client: Client): Account | undefined {
-    if (policy?.entry.clients === undefined) return undefined
-    const key = keyOf(policy, client)
-    const entry = this.#entryOf(key, policy, client)
-    this.#entries.delete(key)
-    this.#entries.set(key, entry)
+  use(rule: Limiting, client: Client): Account | undefined {
+    const entry = this.#entryOf(rule, client)
+    if (entry === undefined) return undefined
+    this.#entries.delete(entry.key)
+    this.#entries.set(entry.key, entry)
     return entry.account
   }
 
-  #entryOf(key: string, policy: CompiledPolicy, client: Client): Entry {
-    const entry = this.#entries.get(key) ?? this.#make(key, policy, client)
-    if (entry.policy !== policy) {
-      entry.policy = policy
-      configure(entry.account, policy, client)
+  #entryOf(rule: Limiting, client: Client): Entry | undefined {
+    const { policy } = rule
+    if (policy === undefined || (rule.limits ?? policy.entry.clients) === undefined) return undefined
+    const key = `${rule.limits === undefined ? policy.entry.ref : rule.key} ${client.name ?? client.namespace}`
+    const entry = this.#entries.get(key) ?? this.#make(key, policy)
+    if (entry.limitedBy !== policy) {
+      entry.limitedBy = policy
+      entry.account.configure(rule.limits ?? strictestFor(policy, client), dearest(policy))
     }
     return entry
   }
 
-  #make(key: string, policy: CompiledPolicy, client: Client): Entry {
+  #make(key: string, { entry: { ref } }: CompiledPolicy): Entry {
     if (this.#entries.size >= MAX_ACCOUNTS) this.#forgetOne()
-    const account = new Account(`client ${key}`, { books: this.#books, tally: this.#tallyOf(policy.entry.ref) })
-    configure(account, policy, client)
-    const entry = { policy, account }
+    const account = new Account(`client ${key}`, { books: this.#books, tally: this.#tallyOf(ref) })
+    const entry = { key, policy: ref, limitedBy: undefined, account }
     this.#entries.set(key, entry)
     return entry
   }
@@ -86,7 +90,7 @@ export class ClientAccounts {
   }
 
   keep(known: (policy: string) => boolean): void {
-    for (const [key, { policy }] of this.#entries) if (!known(policy.entry.ref)) this.#entries.delete(key)
+    for (const [key, { policy }] of this.#entries) if (!known(policy)) this.#entries.delete(key)
     for (const policy of this.#tallies.keys()) if (!known(policy)) this.#tallies.delete(policy)
   }
 
@@ -96,10 +100,8 @@ export class ClientAccounts {
   }
 }
 
-const keyOf = (policy: CompiledPolicy, client: Client): string => `${policy.entry.ref} ${client.name ?? client.namespace}`
-
-const configure = (account: Account, policy: CompiledPolicy, client: Client): void =>
-  account.configure(strictest(termsFor(policy, client).flatMap(({ limits }) => limits ?? [])), dearest(policy))
+const strictestFor = (policy: CompiledPolicy, client: Client): ClientLimits =>
+  strictest(termsFor(policy, client).flatMap(({ limits }) => limits ?? []))
 
 const strictest = (all: readonly ClientLimits[]): ClientLimits => {
   const least: { -readonly [K in keyof ClientLimits]: ClientLimits[K] } = {}

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { type ModelLines, makeTable, type TableLines } from '../../test/support/table.ts'
-import type { LimitedRequest } from '../decide/limits-view.ts'
-import { type CompiledEndpoint, type CompiledPolicy, type CompiledTable, compileTable } from '../routing-table/index.ts'
+import type { LimitedRequest, Limiting } from '../decide/limits-view.ts'
+import { type CompiledEndpoint, type CompiledTable, compileTable } from '../routing-table/index.ts'
 import type { ClientTerms, ModelLimits, Pricing, Quota } from '../routing-table/v1.ts'
 import type { Used } from './booking.ts'
 import { Limits } from './limits.ts'
@@ -31,7 +31,7 @@ interface World {
   readonly limits: Limits
   readonly table: CompiledTable
   readonly endpoint: CompiledEndpoint
-  readonly policy: CompiledPolicy
+  readonly rule: Limiting
   book(nowMs: number, facts?: LimitedRequest): ReturnType<Limits['book']>
   admit(nowMs: number, facts?: LimitedRequest): ReturnType<Limits['admit']>
 }
@@ -46,16 +46,23 @@ function worldOf(lines: TableLines): World {
   const table = compileTable(makeTable(lines))
   limits.apply(table)
   const endpoint = table.models.get(MODEL)?.endpoints[0]
-  const policy = table.policies.get('default/auto')
-  assert.ok(endpoint !== undefined && policy !== undefined)
+  const rule = ruleIn(table)
+  assert.ok(endpoint !== undefined)
   return {
     limits,
     table,
     endpoint,
-    policy,
+    rule,
     book: (nowMs, facts = request()) => limits.book({ endpoint, credential: undefined, facts }, nowMs),
-    admit: (nowMs, facts = request()) => limits.admit({ policy, facts }, nowMs),
+    admit: (nowMs, facts = request()) => limits.admit({ rule, facts }, nowMs),
   }
+}
+
+/** The only rule of the only policy, as decide has it in force. */
+function ruleIn(table: CompiledTable): Limiting {
+  const policy = table.policies.get('default/auto')
+  const { limits } = policy?.rules[0]?.entry ?? {}
+  return { key: 'default/auto/default', policy, ...(limits !== undefined && { limits }) }
 }
 
 const limited = (limits: ModelLimits): World => worldOf(tableOf({ limits }))
@@ -65,13 +72,13 @@ const ofClient = (terms: Omit<ClientTerms, 'match'>, pricing?: Pricing): World =
 const meter = (limits: Limits, key: string, nowMs: number) => [...limits.meters(nowMs)].find((one) => one.key === key)
 
 test('without limits nothing is counted, nothing is short, nothing is said', () => {
-  const { limits, policy, book, admit } = worldOf(tableOf({}))
+  const { limits, rule, book, admit } = worldOf(tableOf({}))
   book(NOW_MS)
   admit(NOW_MS)
   assert.equal(limits.open, 0)
   assert.equal(limits.modelShortage(MODEL, request(), NOW_MS), undefined)
   assert.deepEqual([...limits.meters(NOW_MS)], [])
-  assert.deepEqual(limits.headers({ model: MODEL, policy, facts: request() }, NOW_MS), [])
+  assert.deepEqual(limits.headers({ model: MODEL, rule, facts: request() }, NOW_MS), [])
 })
 
 test('an estimate is reserved, and what was not used comes back and is told', () => {
@@ -156,8 +163,8 @@ test('each client has its own limits; of several that match each holds; a client
     { match: {}, limits: { requestsPerMinute: 5, tokensPerDay: 1000 } },
     { match: { namespaces: ['default'] }, limits: { requestsPerMinute: 2 } },
   ]
-  const { limits, policy, admit } = worldOf(tableOf({}, terms))
-  const short = (facts: LimitedRequest) => limits.clientShortage(policy, facts, NOW_MS)?.max
+  const { limits, rule, admit } = worldOf(tableOf({}, terms))
+  const short = (facts: LimitedRequest) => limits.clientShortage(rule, facts, NOW_MS)?.max
   for (let count = 0; count < 2; count++) admit(NOW_MS)
   assert.equal(short(request()), 2)
   assert.equal(short(request({ client: { name: 'default/other', namespace: 'default' } })), undefined)
@@ -166,10 +173,28 @@ test('each client has its own limits; of several that match each holds; a client
   assert.equal(short(stranger), 1000)
 })
 
+test('limits of a rule stand instead of those of the clients, for each client of its own, and are counted apart', () => {
+  const lines = tableOf({}, [{ match: {}, limits: { requestsPerMinute: 1, tokensPerDay: 1 } }])
+  const { limits, rule, admit } = worldOf({
+    ...lines,
+    policies: { auto: { ...lines.policies?.['auto'], targets: ['m'], limits: { requestsPerMinute: 2 } } },
+  })
+  const other = request({ client: { name: 'default/other', namespace: 'default' } })
+  for (let count = 0; count < 2; count++) admit(NOW_MS)
+  assert.equal(limits.clientShortage(rule, request(), NOW_MS)?.key, 'client default/auto/default default/app requestsPerMinute')
+  assert.equal(limits.clientShortage(rule, other, NOW_MS), undefined)
+  const { limits: _, ...elsewhere } = rule
+  assert.equal(limits.clientShortage(elsewhere, request(), NOW_MS)?.limit, 'tokensPerDay')
+  assert.deepEqual(
+    [...limits.tallies()].map(({ name, tally }) => [name, tally.admitted]),
+    [['default/auto', 2]],
+  )
+})
+
 test('so many at a time, and the wait is what they usually take', () => {
-  const { limits, policy, admit } = ofClient({ limits: { maxConcurrent: 2 } })
+  const { limits, rule, admit } = ofClient({ limits: { maxConcurrent: 2 } })
   const [one, two] = [admit(NOW_MS), admit(NOW_MS)]
-  assert.deepEqual(limits.clientShortage(policy, request(), NOW_MS), {
+  assert.deepEqual(limits.clientShortage(rule, request(), NOW_MS), {
     key: 'client default/auto default/app maxConcurrent',
     limit: 'maxConcurrent',
     max: 2,
@@ -182,22 +207,22 @@ test('so many at a time, and the wait is what they usually take', () => {
   limits.onRoom(() => told++)
   one.settle(used(1, 1), NOW_MS + 4000)
   assert.equal(told, 1)
-  assert.equal(limits.clientShortage(policy, request(), NOW_MS), undefined)
+  assert.equal(limits.clientShortage(rule, request(), NOW_MS), undefined)
   admit(NOW_MS + 4000)
-  assert.equal(limits.clientShortage(policy, request(), NOW_MS + 4000)?.resetMs, 2000)
+  assert.equal(limits.clientShortage(rule, request(), NOW_MS + 4000)?.resetMs, 2000)
   two.refund(NOW_MS + 4000)
-  assert.equal(limits.clientShortage(policy, request(), NOW_MS + 4000), undefined)
+  assert.equal(limits.clientShortage(rule, request(), NOW_MS + 4000), undefined)
 })
 
 test('the money of a day is reserved by the dearest target and settled by the one that served', () => {
-  const { limits, policy, admit } = ofClient({ limits: { costPerDay: 1 } }, { inputPerMillionTokens: 1000, outputPerMillionTokens: 4000 })
+  const { limits, rule, admit } = ofClient({ limits: { costPerDay: 1 } }, { inputPerMillionTokens: 1000, outputPerMillionTokens: 4000 })
   const spent = (): number | undefined => meter(limits, 'client default/auto default/app costPerDay', NOW_MS)?.used
   const booking = admit(NOW_MS)
   assert.ok(Math.abs((spent() ?? 0) - (0.11 + 0.36)) < 1e-9)
   booking.settle({ ...used(100, 10, { inputPerMillionTokens: 1000, outputPerMillionTokens: 4000 }), cachedInputTokens: 40 }, NOW_MS)
   assert.ok(Math.abs((spent() ?? 0) - 0.14) < 1e-9)
   admit(NOW_MS)
-  assert.equal(limits.clientShortage(policy, request(), NOW_MS)?.limit, 'costPerDay')
+  assert.equal(limits.clientShortage(rule, request(), NOW_MS)?.limit, 'costPerDay')
 })
 
 test('what other attempts of the request have cost is paid for as well', () => {
@@ -207,9 +232,9 @@ test('what other attempts of the request have cost is paid for as well', () => {
 })
 
 test('an unknown price costs nothing and keeps nobody out; such answers are counted', () => {
-  const { limits, policy, admit } = ofClient({ limits: { costPerDay: 0.000_001 } })
+  const { limits, rule, admit } = ofClient({ limits: { costPerDay: 0.000_001 } })
   admit(NOW_MS).settle(used(1000, 1000), NOW_MS)
-  assert.equal(limits.clientShortage(policy, request(), NOW_MS), undefined)
+  assert.equal(limits.clientShortage(rule, request(), NOW_MS), undefined)
   assert.equal([...limits.tallies()].find(({ scope }) => scope === 'client')?.tally.unpriced, 1)
 })
 
@@ -243,21 +268,21 @@ test('a lease is this proxy’s share; more of it is told; without one the defau
 })
 
 test('what was used today before the process began counts, for meters that are there and for those to come', () => {
-  const { limits, policy } = worldOf(tableOf({ limits: { tokensPerDay: 500 } }, [{ match: {}, limits: { tokensPerDay: 500 } }]))
+  const { limits, rule } = worldOf(tableOf({ limits: { tokensPerDay: 500 } }, [{ match: {}, limits: { tokensPerDay: 500 } }]))
   limits.carry(`${KEY} tokensPerDay`, 400, NOW_MS)
   limits.carry('client default/auto default/app tokensPerDay', 450, NOW_MS)
   assert.equal(limits.modelShortage(MODEL, request(), NOW_MS)?.remaining, 100)
-  assert.equal(limits.clientShortage(policy, request(), NOW_MS)?.remaining, 50)
+  assert.equal(limits.clientShortage(rule, request(), NOW_MS)?.remaining, 50)
   assert.equal(limits.modelShortage(MODEL, request(), NOW_MS + 86_400_000), undefined)
 })
 
 test('the strictest limit that applies is told as OpenAI tells it', () => {
-  const { limits, policy, book, admit } = worldOf(
+  const { limits, rule, book, admit } = worldOf(
     tableOf({ limits: { requestsPerMinute: 100, tokensPerMinute: 1000 } }, [{ match: {}, limits: { requestsPerMinute: 10 } }]),
   )
   admit(NOW_MS)
   book(NOW_MS)
-  const sent = limits.headers({ model: MODEL, policy, facts: request() }, NOW_MS + 2000).join(' ')
+  const sent = limits.headers({ model: MODEL, rule, facts: request() }, NOW_MS + 2000).join(' ')
   assert.equal(
     sent,
     'x-ratelimit-limit-requests 10 x-ratelimit-remaining-requests 9 x-ratelimit-reset-requests 58s ' +
@@ -275,13 +300,13 @@ test('a limit that changes keeps what it has counted; one that goes is forgotten
 })
 
 test('clients beyond five thousand: the one idle longest is forgotten, one that has a request running is not', () => {
-  const { limits, policy, admit } = ofClient({ limits: { requestsPerMinute: 1, maxConcurrent: 1 } })
+  const { limits, rule, admit } = ofClient({ limits: { requestsPerMinute: 1, maxConcurrent: 1 } })
   const client = (at: number): LimitedRequest => request({ client: { name: `default/app-${at}`, namespace: 'default' } })
   admit(NOW_MS, client(0))
   for (let at = 1; at <= 5000; at++) admit(NOW_MS, client(at)).settle(undefined, NOW_MS)
   assert.equal([...limits.meters(NOW_MS)].length, 5000)
-  assert.equal(limits.clientShortage(policy, client(0), NOW_MS)?.max, 1)
-  assert.equal(limits.clientShortage(policy, client(1), NOW_MS), undefined)
+  assert.equal(limits.clientShortage(rule, client(0), NOW_MS)?.max, 1)
+  assert.equal(limits.clientShortage(rule, client(1), NOW_MS), undefined)
 })
 
 test('over random traffic no exact minute holds more than the limit and the last guess, and every booking ends', () => {
@@ -411,8 +436,7 @@ test("of a model's limits its own count of the prompt is taken, of a client's th
   const limits = new Limits({ of: (model, { promptTokens }) => (model === MODEL ? promptTokens * 2 : promptTokens), certain: () => 0.6 })
   const table = compileTable(makeTable(tableOf({ limits: { tokensPerMinute: 200 } }, [{ match: {}, limits: { tokensPerMinute: 200 } }])))
   limits.apply(table)
-  const policy = table.policies.get('default/auto')
-  assert.ok(policy !== undefined)
+  const rule = ruleIn(table)
   assert.equal(limits.modelShortage(MODEL, request({ maxOutputTokens: 90 }), NOW_MS)?.needed, 220)
-  assert.equal(limits.clientShortage(policy, request({ maxOutputTokens: 90 }), NOW_MS), undefined)
+  assert.equal(limits.clientShortage(rule, request({ maxOutputTokens: 90 }), NOW_MS), undefined)
 })

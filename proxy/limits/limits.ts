@@ -5,9 +5,9 @@
  *
  * Whoever books must do so in the turn of the event loop in which decide found room: between the two nobody else may book.
  */
-import type { LimitedRequest, LimitsView, Shortage } from '../decide/limits-view.ts'
+import type { LimitedRequest, Limiting, LimitsView, Shortage } from '../decide/limits-view.ts'
 import { PLAIN_TOKENS, type TokensView } from '../decide/tokens-view.ts'
-import type { CompiledEndpoint, CompiledModel, CompiledPolicy, CompiledTable } from '../routing-table/compiled.ts'
+import type { CompiledEndpoint, CompiledModel, CompiledTable } from '../routing-table/compiled.ts'
 import type { Ref } from '../routing-table/v1.ts'
 import { Account, type Opened, Tally } from './account.ts'
 import type { Booking, Used } from './booking.ts'
@@ -73,8 +73,8 @@ export class Limits implements LimitsView {
     return account?.limited === true ? shortageOf(account, facts, this.#tokens.of(model, facts), nowMs) : undefined
   }
 
-  clientShortage(policy: CompiledPolicy, facts: LimitedRequest, nowMs: number): Shortage | undefined {
-    return shortageOf(this.#clients.of(policy, facts.client), facts, facts.promptTokens, nowMs)
+  clientShortage(rule: Limiting, facts: LimitedRequest, nowMs: number): Shortage | undefined {
+    return shortageOf(this.#clients.of(rule, facts.client), facts, facts.promptTokens, nowMs)
   }
 
   headroom(endpoint: CompiledEndpoint, nowMs: number): number {
@@ -90,9 +90,9 @@ export class Limits implements LimitsView {
     return Math.round(100 * this.#upstreams.used(endpoint, nowMs))
   }
 
-  /** The client's limits under the policy, maxConcurrent included: once a request, before its first attempt. */
-  admit({ policy, facts }: { policy: CompiledPolicy | undefined; facts: LimitedRequest }, nowMs: number): Booking {
-    const account = this.#clients.use(policy, facts.client)
+  /** The client's limits under the rule, maxConcurrent included: once a request, before its first attempt. */
+  admit({ rule, facts }: { rule: Limiting; facts: LimitedRequest }, nowMs: number): Booking {
+    const account = this.#clients.use(rule, facts.client)
     if (account?.limited !== true) return NOTHING
     const opened = account.open(demandOf(facts, account.p95OutputTokens), nowMs)
     return this.#booking((used, endMs) => {
@@ -168,9 +168,9 @@ export class Limits implements LimitsView {
   }
 
   /** `x-ratelimit-*` of the strictest limit of ours that applies, name after name; empty = none applies. */
-  headers({ model, policy, facts }: { model: Ref; policy: CompiledPolicy | undefined; facts: LimitedRequest }, nowMs: number): string[] {
+  headers({ model, rule, facts }: { model: Ref; rule: Limiting; facts: LimitedRequest }, nowMs: number): string[] {
     const own = this.#models.get(model)?.account.meters ?? []
-    const clients = this.#clients.of(policy, facts.client)?.meters ?? []
+    const clients = this.#clients.of(rule, facts.client)?.meters ?? []
     return own.length + clients.length === 0 ? [] : rateHeaders([...own, ...clients], nowMs)
   }
 

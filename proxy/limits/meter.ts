@@ -12,7 +12,7 @@ export type MeteredLimit = keyof typeof METERED
 export const METERED_LIMITS = ['requestsPerMinute', 'tokensPerMinute', 'tokensPerDay', 'costPerDay'] as const satisfies MeteredLimit[]
 
 export interface MeterReading {
-  /** "model NAMESPACE/NAME LIMIT" or "client NAMESPACE/POLICY CLIENT LIMIT". */
+  /** "model NAMESPACE/NAME LIMIT" or "client NAMESPACE/POLICY[/RULE] CLIENT LIMIT". */
   readonly key: string
   readonly limit: MeteredLimit
   readonly window: 'minute' | 'day'

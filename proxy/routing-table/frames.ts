@@ -91,7 +91,7 @@ export interface UsageReport {
 
 /** One limit that all proxies share, as one of them counts it. Amounts in the limit's unit: requests, tokens, USD. */
 export interface MeterReport {
-  /** "model NAMESPACE/NAME LIMIT" or "client NAMESPACE/POLICY CLIENT LIMIT". */
+  /** "model NAMESPACE/NAME LIMIT" or "client NAMESPACE/POLICY[/RULE] CLIENT LIMIT". */
   readonly key: string
   readonly window: 'minute' | 'day'
   /** The whole limit. */

@@ -126,6 +126,14 @@ const match = object({
   'cel?': text(1024),
 })
 
+const clientLimits = object({
+  'requestsPerMinute?': rate,
+  'tokensPerMinute?': rate,
+  'tokensPerDay?': rate,
+  'costPerDay?': usd,
+  'maxConcurrent?': rate,
+})
+
 const rule = object({
   name: text(63),
   matches: list(match, 8),
@@ -138,6 +146,7 @@ const rule = object({
     'interrupt?': oneOf(INTERRUPTS),
   }),
   'sticky?': object({ key: oneOf(['Session']) }),
+  'limits?': clientLimits,
 })
 
 const policy = object({
@@ -150,13 +159,7 @@ const policy = object({
   'clients?': list(
     object({
       match: clientMatch,
-      'limits?': object({
-        'requestsPerMinute?': rate,
-        'tokensPerMinute?': rate,
-        'tokensPerDay?': rate,
-        'costPerDay?': usd,
-        'maxConcurrent?': rate,
-      }),
+      'limits?': clientLimits,
       'requestPriority?': oneOf(REQUEST_PRIORITIES),
     }),
     32,

@@ -364,6 +364,8 @@ export interface PolicyRule {
   targets: readonly Target[]
   fallback: Fallback
   sticky?: Sticky
+  /** On each client, for the requests of this rule alone: those of the policy's `clients` do not hold for them. Absent = those hold. */
+  limits?: ClientLimits
 }
 
 /** One RoutingPolicy. The policy's own targets are the last rule, named "default", without matches. */

@@ -177,7 +177,7 @@ async function attempt(
   let current: { sent: Sent; attempts: number } | undefined
   const head = (sent: Sent, attempts: number, upstream: IncomingHttpHeaders, stream: boolean): readonly string[] => {
     const list = ['x-request-id', requestId, ...skinned, ...sentHeaders(sent, attempts, facts.client.namespace)]
-    const limits = serving.live.limits.headers({ model: sent.model.entry.ref, policy: sent.rule.policy, facts }, serving.now())
+    const limits = serving.live.limits.headers({ model: sent.model.entry.ref, rule: sent.rule, facts }, serving.now())
     passBack(upstream, list, limits)
     if (stream) list.push('cache-control', 'no-cache', 'x-accel-buffering', 'no')
     if (debug) list.push(...debugHeader(sent.candidates, facts.client.namespace))

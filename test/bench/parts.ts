@@ -98,7 +98,7 @@ function kit(variant: Variant): (nowMs: number, dice: number) => void {
     live.advance(sent.steps)
     const guard = live.take(endpoint.id, nowMs)
     const booking = live.limits.book({ endpoint, credential: undefined, facts }, nowMs)
-    const admission = live.limits.admit({ policy: rule.policy, facts }, nowMs)
+    const admission = live.limits.admit({ rule, facts }, nowMs)
     live.budget(endpoint.model).request(nowMs)
     if (variant.upstreamHeaders !== undefined) live.heard(endpoint, undefined, variant.upstreamHeaders, nowMs)
     guard.began(nowMs)

@@ -116,6 +116,27 @@ test('the money of a day: by the prices of the backend that served', async () =>
   })
 })
 
+test('requests of a rule that has limits count against those alone', async () => {
+  const backend = await server.open(answered(20), answered(20), answered(20))
+  const table = makeTable({ models: { m: { backends: [{ url: backend.url }] } }, policies: { auto: { targets: ['m'] } } })
+  const [policy] = table.policies
+  const [rule] = policy?.rules ?? []
+  assert.ok(policy !== undefined && rule !== undefined)
+  const batch = { ...rule, name: 'batch', matches: [{ maxOutputTokens: { min: 100 } }], limits: { requestsPerMinute: 2 } }
+  const limited = { ...policy, rules: [batch, rule], clients: [{ match: {}, limits: { requestsPerMinute: 1 } }] }
+  await withProxy({ ...table, policies: [limited] }, async (proxy) => {
+    const statuses: number[] = []
+    for (const max_tokens of [200, 200, 200, 50, 50]) statuses.push((await post(proxy, { max_tokens })).status)
+    assert.deepEqual(statuses, [200, 200, 429, 200, 429])
+    const ratio = await metric(
+      proxy,
+      'llama_swap_client_limit_used_ratio{policy="default/auto",client="default",limit="requestsPerMinute"}',
+    )
+    assert.equal(ratio, 1)
+    assert.equal(await metric(proxy, 'llama_swap_limit_refused_total{scope="client",name="default/auto",limit="requestsPerMinute"}'), 2)
+  })
+})
+
 test('an upstream that says it has nothing left gets nothing until its reset; then it is back', async () => {
   const spent = { 'x-ratelimit-limit-requests': '100', 'x-ratelimit-remaining-requests': '0', 'x-ratelimit-reset-requests': '1.5s' }
   const [own, other] = [await server.open(answered(20, spent), answered(20)), await server.open(answered(20))]

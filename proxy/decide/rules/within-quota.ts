@@ -23,9 +23,7 @@ import type { Shortage } from '../limits-view.ts'
  * passed over likewise, but tried all the same where nothing else is left: what it last said may be wrong.
  */
 export const withinQuota: Rule = (ctx, input) => {
-  const { policy } = ctx.rule
-  const client =
-    policy === undefined || input.admitted === true ? undefined : input.live.limits.clientShortage(policy, input.facts, input.nowMs)
+  const client = input.admitted === true ? undefined : input.live.limits.clientShortage(ctx.rule, input.facts, input.nowMs)
   if (client !== undefined) return holdFor(ctx, client, [{ key: client.key, queue: undefined }], input)
   const within = withinModelLimits(ctx, input)
   return within.kind === 'next' ? next(besideParked(within.ctx, input)) : within
