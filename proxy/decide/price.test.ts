@@ -122,5 +122,21 @@ test('embeddings write nothing', () => {
 
 test('what is reserved is at the highest price of any tier, and of a cache', () => {
   const tiers = [{ aboveInputTokens: 1000, inputPerMillionTokens: 2, outputPerMillionTokens: 30 }]
-  assert.deepEqual(dearest(at({ ...CLAUDE, tiers }).policy), { inputPerMillionTokens: 3.75, outputPerMillionTokens: 30 })
+  assert.deepEqual(dearest(at({ ...CLAUDE, tiers }).policy, new Map()), { inputPerMillionTokens: 3.75, outputPerMillionTokens: 30 })
+})
+
+test('what is reserved is enough for the policies that chains lead to, round and round', () => {
+  const backends = (pricing: Pricing) => ({ backends: [{ url: 'http://127.0.0.1:1', pricing }] })
+  const { policies } = compileTable(
+    makeTable({
+      models: { own: backends(MINI), rented: backends(CLAUDE) },
+      policies: {
+        auto: { targets: ['own'], fallback: { targets: ['policy best', 'policy gone'] } },
+        best: { targets: ['rented'], fallback: { targets: ['policy auto'] } },
+      },
+    }),
+  )
+  const auto = policies.get('default/auto')
+  assert.ok(auto !== undefined)
+  assert.deepEqual(dearest(auto, policies), { inputPerMillionTokens: 3.75, outputPerMillionTokens: 15 })
 })

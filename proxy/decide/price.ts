@@ -3,7 +3,7 @@
  * price, which is never the same as free. Cached tokens are inside the input, reasoning tokens inside the output, as engines count them.
  */
 import type { CompiledEndpoint, CompiledPolicy } from '../routing-table/compiled.ts'
-import type { Prices, Pricing } from '../routing-table/v1.ts'
+import type { Prices, Pricing, Ref } from '../routing-table/v1.ts'
 import type { Facts, LiveView } from './input.ts'
 import { USUAL_OUTPUT_TOKENS } from './pace-view.ts'
 
@@ -83,16 +83,32 @@ const tokensOf = ({ model }: CompiledEndpoint, facts: Facts, outputTokens: numbe
   cachedInputTokens: 0,
 })
 
-/** The highest prices that a request to a policy may meet: what is reserved before it is known who serves it. */
-export function dearest({ rules }: CompiledPolicy): Pricing {
-  const prices = rules
-    .flatMap(({ targets, chain }) => [...targets, ...chain.filter((one) => 'model' in one)])
-    .flatMap(({ model }) =>
-      model.entry.backends.flatMap(({ pricing }) => (pricing === undefined ? [] : [pricing, ...(pricing.tiers ?? [])])),
-    )
+export type Policies = ReadonlyMap<Ref, CompiledPolicy>
+
+/** The highest prices that a request to a policy may meet, in policies of its chains too: what is reserved before it is known who serves it. */
+export function dearest(policy: CompiledPolicy, policies: Policies): Pricing {
+  const prices = reachedFrom(policy, policies).flatMap(pricesOf)
   const highest = (of: (pricing: Prices) => number | undefined): number => Math.max(0, ...prices.map((one) => of(one) ?? 0))
   return {
     inputPerMillionTokens: highest((one) => Math.max(one.inputPerMillionTokens ?? 0, one.cacheWritePerMillionTokens ?? 0)),
     outputPerMillionTokens: highest((one) => one.outputPerMillionTokens),
   }
+}
+
+const pricesOf = ({ rules }: CompiledPolicy): readonly Prices[] =>
+  rules
+    .flatMap(({ targets, chain }) => [...targets, ...chain.filter((one) => 'model' in one)])
+    .flatMap(({ model }) => model.entry.backends)
+    .flatMap(({ pricing }) => (pricing === undefined ? [] : [pricing, ...(pricing.tiers ?? [])]))
+
+/** The policy, and those that its chains lead to. */
+function reachedFrom(policy: CompiledPolicy, policies: Policies): readonly CompiledPolicy[] {
+  const reached = new Set([policy])
+  for (const { rules } of reached) {
+    for (const one of rules.flatMap(({ chain }) => chain)) {
+      const next = 'policy' in one ? policies.get(one.policy) : undefined
+      if (next !== undefined) reached.add(next)
+    }
+  }
+  return [...reached]
 }

@@ -1,7 +1,7 @@
 import { termsFor } from '../decide/client-terms.ts'
 import type { Client } from '../decide/input.ts'
 import type { Limiting } from '../decide/limits-view.ts'
-import { dearest } from '../decide/price.ts'
+import { dearest, type Policies } from '../decide/price.ts'
 import type { CompiledPolicy } from '../routing-table/compiled.ts'
 import type { ClientLimits, Ref } from '../routing-table/v1.ts'
 import { Account, type Books, Tally } from './account.ts'
@@ -16,6 +16,8 @@ interface Entry {
   readonly policy: Ref
   /** The version of the policy whose limits it has; undefined = none yet. */
   limitedBy: CompiledPolicy | undefined
+  /** Those whose prices it reserves. */
+  pricedBy: Policies
   readonly account: Account
 }
 
@@ -26,6 +28,7 @@ export class ClientAccounts {
   /** By policy. */
   readonly #tallies = new Map<string, Tally>()
   readonly #books: Books
+  #policies: Policies = new Map()
 
   constructor(books: Books) {
     this.#books = books
@@ -50,9 +53,10 @@ export class ClientAccounts {
     if (policy === undefined || (rule.limits ?? policy.entry.clients) === undefined) return undefined
     const key = `${rule.limits === undefined ? policy.entry.ref : rule.key} ${client.name ?? client.namespace}`
     const entry = this.#entries.get(key) ?? this.#make(key, policy)
-    if (entry.limitedBy !== policy) {
+    if (entry.limitedBy !== policy || entry.pricedBy !== this.#policies) {
       entry.limitedBy = policy
-      entry.account.configure(rule.limits ?? strictestFor(policy, client), dearest(policy))
+      entry.pricedBy = this.#policies
+      entry.account.configure(rule.limits ?? strictestFor(policy, client), dearest(policy, this.#policies))
     }
     return entry
   }
@@ -60,7 +64,7 @@ export class ClientAccounts {
   #make(key: string, { entry: { ref } }: CompiledPolicy): Entry {
     if (this.#entries.size >= MAX_ACCOUNTS) this.#forgetOne()
     const account = new Account(`client ${key}`, { books: this.#books, tally: this.#tallyOf(ref) })
-    const entry = { key, policy: ref, limitedBy: undefined, account }
+    const entry = { key, policy: ref, limitedBy: undefined, pricedBy: this.#policies, account }
     this.#entries.set(key, entry)
     return entry
   }
@@ -89,9 +93,11 @@ export class ClientAccounts {
     return this.#entries.get(key)?.account
   }
 
-  keep(known: (policy: string) => boolean): void {
-    for (const [key, { policy }] of this.#entries) if (!known(policy)) this.#entries.delete(key)
-    for (const policy of this.#tallies.keys()) if (!known(policy)) this.#tallies.delete(policy)
+  /** Those of a table. */
+  apply(policies: Policies): void {
+    this.#policies = policies
+    for (const [key, { policy }] of this.#entries) if (!policies.has(policy)) this.#entries.delete(key)
+    for (const policy of this.#tallies.keys()) if (!policies.has(policy)) this.#tallies.delete(policy)
   }
 
   /** The newest use at the end. */

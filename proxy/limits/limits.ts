@@ -45,7 +45,7 @@ export class Limits implements LimitsView {
   apply(table: CompiledTable): void {
     for (const ref of this.#models.keys()) if (!table.models.has(ref)) this.#models.delete(ref)
     for (const { entry } of table.models.values()) this.#follow(entry)
-    this.#clients.keep((ref) => table.policies.has(ref))
+    this.#clients.apply(table.policies)
     this.#upstreams.keep((id) => table.endpoints.get(id))
     this.#told(undefined)
   }
