@@ -26,6 +26,7 @@ export function screenOf(report: Report, { standIns, agreement }: Beside): strin
     ...(cost.unknown.old + cost.unknown.new > 0
       ? [`What was paid is not known of ${cost.unknown.old} requests, what would be of ${cost.unknown.new}; those are in neither sum.`]
       : []),
+    ...(cost.newAloneUsd > 0 ? [`Requests whose price was not known would cost ${cost.newAloneUsd.toFixed(6)} USD.`] : []),
     ...(latency.unknown > 0
       ? [`How fast ${latency.unknown} of them would be is not known: the log has no answer of the model they would go to.`]
       : []),

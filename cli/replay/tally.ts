@@ -32,8 +32,11 @@ export interface Report {
   /** Requests that would go to another model, and those that stay. */
   readonly moved: number
   readonly kept: number
-  /** USD of those requests whose amount is known both as recorded and anew; of how many it is not. Answered requests only. */
-  readonly cost: { readonly requests: number; readonly usd: Pair<number>; readonly unknown: Pair<number> }
+  /**
+   * USD of those requests whose amount is known both as recorded and anew; of how many it is not; and the USD of those of which it is known anew
+   * alone. Answered requests only.
+   */
+  readonly cost: { readonly requests: number; readonly usd: Pair<number>; readonly unknown: Pair<number>; readonly newAloneUsd: number }
   /** Of the same requests both times; `unknown`: those that would go to a model of which the log has no answer. */
   readonly latency: { readonly firstTokenMs: Pair<Percentiles>; readonly wholeMs: Pair<Percentiles>; readonly unknown: number }
   /** Requests that could not be decided again, by reason. */
@@ -67,6 +70,7 @@ export class Tally {
   readonly #skipped = { other: 0, newer: 0, broken: 0, undecided: 0 }
   readonly #usd = { old: 0, new: 0 }
   readonly #unpriced = { old: 0, new: 0 }
+  #newAloneUsd = 0
   #priced = 0
   readonly #first = { old: new Samples(), new: new Samples() }
   readonly #whole = { old: new Samples(), new: new Samples() }
@@ -109,6 +113,7 @@ export class Tally {
   #pay(old: number | undefined, now: number | undefined): void {
     if (old === undefined) this.#unpriced.old++
     if (now === undefined) this.#unpriced.new++
+    if (old === undefined && now !== undefined) this.#newAloneUsd += now
     if (old === undefined || now === undefined) return
     this.#priced++
     this.#usd.old += old
@@ -140,7 +145,7 @@ export class Tally {
       refused: this.#refused.all,
       moved: this.#moved,
       kept: this.#kept,
-      cost: { requests: this.#priced, usd: this.#usd, unknown: this.#unpriced },
+      cost: { requests: this.#priced, usd: this.#usd, unknown: this.#unpriced, newAloneUsd: this.#newAloneUsd },
       latency: { firstTokenMs: pair(this.#first), wholeMs: pair(this.#whole), unknown: this.#slownessUnknown },
       undecided: Object.fromEntries(this.#undecided),
     }

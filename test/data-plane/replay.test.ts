@@ -171,6 +171,13 @@ test('a backend whose endpoints only a cluster knows counts as up too, and is na
   assert.deepEqual(valueAt(report, 'cost', 'unknown'), { old: 0, new: REQUESTS })
 })
 
+test('requests whose cost the log does not know are priced anew, apart', async () => {
+  const unpriced = log.map((line) => JSON.stringify({ ...Object(JSON.parse(line)), cost_usd: null }))
+  const report = await reportOf({ strategy: 'LowestCost', targets: [{ model: 'a' }, { model: 'b' }] }, unpriced)
+  assert.deepEqual(valueAt(report, 'cost', 'unknown'), { old: REQUESTS, new: 0 })
+  assert.ok(Math.abs(Number(valueAt(report, 'cost', 'newAloneUsd')) - 0.018) < 1e-9)
+})
+
 test('what would be refused is counted by its code', async () => {
   const report = await reportOf({ targets: [{ model: 'a' }], costCeiling: { perRequest: '0.0000001' } })
   assert.deepEqual(valueAt(report, 'refused'), { cost_ceiling_exceeded: { old: 0, new: REQUESTS } })
