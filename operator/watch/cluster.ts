@@ -42,6 +42,8 @@ export interface WatchHealth {
   readonly failing?: string
 }
 
+/** A slice names a pod that is gone for about so long: whoever writes slices learns of it when the operator does. */
+const LEAVES_WITHIN_MS = 2000
 const ENDPOINTS = { quietMs: 10, maxMs: 50 }
 const ROUTES = { quietMs: 50, maxMs: 500 }
 
@@ -54,6 +56,8 @@ export class ClusterSource {
   readonly #view: ClusterView
   readonly #endpointsSettle = new Settle({ ...ENDPOINTS, act: () => this.#handOnEndpoints() })
   readonly #routesSettle = new Settle({ ...ROUTES, act: () => this.#handOn() })
+  /** Pods that are gone, until they have left. */
+  readonly #leaving = new Map<ObjectKey, NodeJS.Timeout>()
   #handed: { readonly resources: Resources; readonly problems: readonly ClusterProblem[] } | undefined
 
   constructor(options: ClusterSourceOptions) {
@@ -72,11 +76,16 @@ export class ClusterSource {
   }
 
   async close(): Promise<void> {
-    this.#endpointsSettle.close()
-    this.#routesSettle.close()
+    this.#settleNothing()
     await Promise.all([...Object.values(this.#kinds).map(async (kind) => kind?.close()), this.#secrets.close(), this.#issuers.close()])
+    this.#settleNothing()
+  }
+
+  #settleNothing(): void {
     this.#endpointsSettle.close()
     this.#routesSettle.close()
+    for (const timer of this.#leaving.values()) clearTimeout(timer)
+    this.#leaving.clear()
   }
 
   /** A snapshot was handed on. */
@@ -99,9 +108,23 @@ export class ClusterSource {
   }
 
   #changed(kind: keyof ClusterKinds | 'secrets', key: ObjectKey): void {
-    this.#view.touch(kind, key)
+    if (kind === 'pods') this.#podChanged(key)
+    else this.#view.touch(kind, key)
     if (kind === 'slices' || kind === 'pods') this.#endpointsSettle.poke()
     else this.#routesSettle.poke()
+  }
+
+  #podChanged(key: ObjectKey): void {
+    clearTimeout(this.#leaving.get(key))
+    this.#leaving.delete(key)
+    if (this.#kinds.pods.get(key) !== undefined) return this.#view.left(key)
+    this.#view.leaves(key)
+    const left = (): void => {
+      this.#leaving.delete(key)
+      this.#view.left(key)
+      this.#endpointsSettle.poke()
+    }
+    this.#leaving.set(key, setTimeout(left, LEAVES_WITHIN_MS))
   }
 
   #record(collection: Collection, record: WatchRecord): void {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
 import { before, type TestContext, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { asking } from '../support/client.ts'
 import { listAt, textAt } from '../support/control-plane/api.ts'
 import type { Cluster } from '../support/control-plane/cluster.ts'
@@ -283,6 +284,29 @@ CASES.set('Pods by their labels, without a Service', async (t, ground) => {
   await eventually(() => answers(ground, 'labelled', one.ip))
   await cluster.removePod(ground.team, one.name)
   await have(ground, 'labelled', [])
+})
+
+CASES.set('the address of a Pod that is gone is no stray one for as long as slices may name it', async (t, ground) => {
+  const [stays, goes] = await pods(ground, 'leaving', 2)
+  assert.ok(stays && goes)
+  await engineAt(t, stays.ip, 8000)
+  await service(ground, 'leaving', { selector: undefined })
+  await cluster.apply(handWritten(ground, 'leaving', [stays.ip, goes.ip]))
+  await model(ground, 'leaving', ofService('leaving'))
+  await have(ground, 'leaving', originsOf([stays.ip, goes.ip]))
+  const codes = async (): Promise<readonly unknown[]> =>
+    (await problemsOf(ground.operator, `LlamaModel ${ground.team}/leaving`)).map(({ code }) => code)
+  const lastResorts = (): Promise<readonly boolean[]> =>
+    Promise.all(ground.gateways.map(async (one) => (await placesOf(one, `${ground.team}/leaving`)).lastResort !== undefined))
+  await cluster.removePod(ground.team, goes.name)
+  for (let look = 0; look < 5; look++) {
+    assert.deepEqual([await codes(), await lastResorts()], [[], [true, true]])
+    await delay(200)
+  }
+  await isTold(ground, 'leaving', 'AddressForbidden')
+  await eventually(async () => assert.deepEqual(await lastResorts(), [false, false]))
+  await have(ground, 'leaving', originsOf([stays.ip]))
+  await answers(ground, 'leaving', stays.ip)
 })
 
 CASES.set('an address, a public name, an own Service by its name, and an ExternalName', async (t, ground) => {

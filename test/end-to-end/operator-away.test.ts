@@ -1,6 +1,6 @@
 /**
  * docs/tutorials/operator-away.md, under load all the time: engines move, a gateway's rollout is begun, gateways' containers crash, and when the
- * operator is back nothing is missing. AWAY_MINUTES (2) is how long it is away.
+ * operator is back nothing is missing. AWAY_MINUTES (2) is how long it is away; more than 6 take a larger FILE_MINUTES too.
  */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'

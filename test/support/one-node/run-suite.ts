@@ -1,7 +1,8 @@
 /**
  * `node test/support/one-node/run-suite.ts [FILE …]`: runs the tests of test/end-to-end/, or those files, each on a fresh node, in that
  * node's network, two files at a time. A file's output is shown when it ends; of one that failed also what the cluster looks like. Nodes end
- * with this process, however that ends. The last lines say again what failed, in short, and sum the counts.
+ * with this process, however that ends. The last lines say again what failed, in short, and sum the counts. FILE_MINUTES (10)
+ * is what a file may take.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { globSync } from 'node:fs'
@@ -14,7 +15,7 @@ import { type Prepared, prepared } from './prepare.ts'
 
 const HERE = import.meta.dirname
 const FILES_AT_A_TIME = 2
-const FILE_WITHIN_MS = 600_000
+const FILE_WITHIN_MS = Number(process.env['FILE_MINUTES'] ?? '10') * 60_000
 const DIAGNOSES_WITHIN_MS = 60_000
 const KILL_AFTER_MS = 10_000
 /** Characters of a file's output that are kept, from its end. */
