@@ -181,3 +181,12 @@ test('nothing of it can be changed', () => {
   ]
   assert.ok(frozen.every((one) => Object.isFrozen(one)))
 })
+
+test('expressions of one text are one program, in the next table too', () => {
+  const programs = (): readonly unknown[] => {
+    const policy: PolicyLines = { targets: ['m'], matches: [{ cel: 'facts.stream' }, { cel: '!facts.stream' }, { cel: 'facts.stream' }] }
+    const table = compiled({ m: model() }, { one: policy, other: policy })
+    return [...table.policies.values()].flatMap(({ rules }) => rules.flatMap(({ matches }) => matches.map(({ holds }) => holds)))
+  }
+  assert.deepEqual([programs().length, new Set([...programs(), ...programs()]).size], [6, 2])
+})

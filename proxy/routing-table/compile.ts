@@ -150,7 +150,21 @@ function compilePolicy(entry: Policy, models: ReadonlyMap<Ref, CompiledModel>): 
 }
 
 const compileMatch = (entry: Match): CompiledMatch =>
-  Object.freeze({ entry, holds: entry.cel === undefined ? undefined : lazily(entry.cel) })
+  Object.freeze({ entry, holds: entry.cel === undefined ? undefined : programOf(entry.cel) })
+
+/** By text, as many rules say the same, in this table and in the next; of so many texts that came last. */
+const PROGRAMS = new Map<string, CelProgram>()
+const MAX_PROGRAMS = 4096
+
+function programOf(text: string): CelProgram {
+  const known = PROGRAMS.get(text)
+  if (known !== undefined) return known
+  const [oldest] = PROGRAMS.size < MAX_PROGRAMS ? [] : PROGRAMS.keys()
+  if (oldest !== undefined) PROGRAMS.delete(oldest)
+  const made = lazily(text)
+  PROGRAMS.set(text, made)
+  return made
+}
 
 /** Compiled when it is first asked, as a table may have many that never are. One that is none was told of where the table was made. */
 function lazily(text: string): CelProgram {
