@@ -20,7 +20,7 @@ const TURNS = 4
 const AT_ONCE = 3
 const ANSWER_TOKENS = 16
 const CONTEXT_TOKENS = 8192
-/** Four system prompts, each shared by three conversations; some 250 tokens. */
+/** Four system prompts, each shared by three conversations; some 400 tokens. */
 const SYSTEMS = ['harbours', 'orchards', 'railways', 'glaciers'].map((topic) =>
   Array.from({ length: 24 }, (_, at) => `Rule ${at + 1}: speak of ${topic} plainly, and say no more than was asked.`).join(' '),
 )
