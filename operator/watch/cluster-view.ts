@@ -18,6 +18,8 @@ import { SliceIndex } from './slice-index.ts'
 
 export interface ClusterViewOptions {
   readonly kinds: () => ClusterKinds
+  /** One that is gone, and is still to be handed on. */
+  readonly leavingPod: (key: ObjectKey) => PodResource | undefined
   readonly secret: (key: ObjectKey) => SecretResource | undefined
   readonly settings: Settings
   readonly namespaces: 'all' | readonly string[]
@@ -37,10 +39,8 @@ export class ClusterView {
   readonly #services: Mirror<ServiceResource>
   readonly #slices: Mirror<readonly EndpointSliceResource[]>
   readonly #pods: Mirror<PodResource>
-  /** Pods that are gone, as they are still handed on. */
-  readonly #leaving = new Map<ObjectKey, PodResource>()
 
-  constructor({ kinds, secret, settings, namespaces }: ClusterViewOptions) {
+  constructor({ kinds, leavingPod, secret, settings, namespaces }: ClusterViewOptions) {
     this.#settings = settings
     this.#read = kinds
     this.#models = new Mirror((key) => kinds().models.get(key)?.resource)
@@ -52,25 +52,13 @@ export class ClusterView {
     for (const name of fixed.keys()) this.#namespaces.touch(name)
     this.#services = new Mirror((key) => kinds().services.get(key))
     this.#slices = new Mirror((service) => this.#index.of(service))
-    this.#pods = new Mirror((key) => kinds().pods.get(key) ?? this.#leaving.get(key))
+    this.#pods = new Mirror((key) => kinds().pods.get(key) ?? leavingPod(key))
   }
 
   touch(kind: keyof ClusterKinds | 'secrets', key: ObjectKey): void {
     if (kind === 'slices') this.#touchedSlices.add(key)
     else if (kind === 'namespaces') this.#namespaces.touch(key.slice(1))
     else this.#mirrorOf(kind).touch(key)
-  }
-
-  /** The pod is gone: until `left` it is one that takes no requests and has its addresses, as its Services' slices may name them still. */
-  leaves(key: ObjectKey): void {
-    const pod = this.#pods.handed.get(key)
-    if (pod !== undefined) this.#leaving.set(key, { ...pod, ready: false, terminating: true })
-    this.#pods.touch(key)
-  }
-
-  left(key: ObjectKey): void {
-    this.#leaving.delete(key)
-    this.#pods.touch(key)
   }
 
   all(tokenIssuers: readonly TokenIssuer[]): Resources {

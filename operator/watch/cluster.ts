@@ -13,6 +13,7 @@ import { type ClusterProblem, general, heldProblems, refusalProblem } from './cl
 import { ClusterView } from './cluster-view.ts'
 import type { Collection } from './collection.ts'
 import { IssuerKeys } from './issuer-keys.ts'
+import { LeavingPods } from './leaving-pods.ts'
 import type { Identity } from './object-store.ts'
 import { MAX_REFERENCED_SECRETS, ReferencedSecrets, secretsNamedBy } from './referenced-secrets.ts'
 import { REFLECTOR_TIMING, type ReflectorState, type ReflectorTiming, type WatchRecord } from './reflector.ts'
@@ -42,8 +43,6 @@ export interface WatchHealth {
   readonly failing?: string
 }
 
-/** A slice names a pod that is gone for about so long: whoever writes slices learns of it when the operator does. */
-const LEAVES_WITHIN_MS = 2000
 const ENDPOINTS = { quietMs: 10, maxMs: 50 }
 const ROUTES = { quietMs: 50, maxMs: 500 }
 
@@ -56,8 +55,7 @@ export class ClusterSource {
   readonly #view: ClusterView
   readonly #endpointsSettle = new Settle({ ...ENDPOINTS, act: () => this.#handOnEndpoints() })
   readonly #routesSettle = new Settle({ ...ROUTES, act: () => this.#handOn() })
-  /** Pods that are gone, until they have left. */
-  readonly #leaving = new Map<ObjectKey, NodeJS.Timeout>()
+  readonly #leaving = new LeavingPods((key) => this.#touch('pods', key))
   #handed: { readonly resources: Resources; readonly problems: readonly ClusterProblem[] } | undefined
 
   constructor(options: ClusterSourceOptions) {
@@ -67,7 +65,13 @@ export class ClusterSource {
     this.#kinds = watchKinds({ settings: watching, namespaces, podNamespaces, onChange: (kind, key) => this.#changed(kind, key) })
     this.#secrets = new ReferencedSecrets({ settings: watching, onChange: (key) => this.#changed('secrets', key) })
     this.#issuers = new IssuerKeys({ client, onChange: () => this.#routesSettle.poke() })
-    this.#view = new ClusterView({ kinds: () => this.#kinds, secret: (key) => this.#secrets.get(key), settings, namespaces })
+    this.#view = new ClusterView({
+      kinds: () => this.#kinds,
+      leavingPod: (key) => this.#leaving.get(key),
+      secret: (key) => this.#secrets.get(key),
+      settings,
+      namespaces,
+    })
   }
 
   start(): void {
@@ -76,16 +80,16 @@ export class ClusterSource {
   }
 
   async close(): Promise<void> {
-    this.#settleNothing()
+    this.#callOff()
     await Promise.all([...Object.values(this.#kinds).map(async (kind) => kind?.close()), this.#secrets.close(), this.#issuers.close()])
-    this.#settleNothing()
+    this.#callOff()
   }
 
-  #settleNothing(): void {
+  /** What waits for quiet, or for time. */
+  #callOff(): void {
     this.#endpointsSettle.close()
     this.#routesSettle.close()
-    for (const timer of this.#leaving.values()) clearTimeout(timer)
-    this.#leaving.clear()
+    this.#leaving.close()
   }
 
   /** A snapshot was handed on. */
@@ -109,22 +113,19 @@ export class ClusterSource {
 
   #changed(kind: keyof ClusterKinds | 'secrets', key: ObjectKey): void {
     if (kind === 'pods') this.#podChanged(key)
-    else this.#view.touch(kind, key)
+    this.#touch(kind, key)
+  }
+
+  #touch(kind: keyof ClusterKinds | 'secrets', key: ObjectKey): void {
+    this.#view.touch(kind, key)
     if (kind === 'slices' || kind === 'pods') this.#endpointsSettle.poke()
     else this.#routesSettle.poke()
   }
 
   #podChanged(key: ObjectKey): void {
-    clearTimeout(this.#leaving.get(key))
-    this.#leaving.delete(key)
-    if (this.#kinds.pods.get(key) !== undefined) return this.#view.left(key)
-    this.#view.leaves(key)
-    const left = (): void => {
-      this.#leaving.delete(key)
-      this.#view.left(key)
-      this.#endpointsSettle.poke()
-    }
-    this.#leaving.set(key, setTimeout(left, LEAVES_WITHIN_MS))
+    const handed = this.#handed?.resources.pods.get(key)
+    if (this.#kinds.pods.get(key) !== undefined) this.#leaving.isBack(key)
+    else if (handed !== undefined) this.#leaving.leaves(key, handed)
   }
 
   #record(collection: Collection, record: WatchRecord): void {

@@ -16,11 +16,6 @@ export class Mirror<T> {
     this.#dirty.add(key)
   }
 
-  /** As `current` last gave it. */
-  get handed(): ReadonlyMap<string, T> {
-    return this.#current
-  }
-
   current(): ReadonlyMap<string, T> {
     const changes = [...this.#dirty]
       .map((key) => [key, this.#read(key)] as const)
