@@ -15,7 +15,7 @@ export function screenOf(report: Report, { standIns, agreement }: Beside): strin
   return [
     `${requests} requests${listed(skipped, 'lines skipped')}; ${moved} would go to another model.`,
     '',
-    ...table('MODEL', models, (count, whole) => `${count} ${percent(count, whole)}`, { old: requests, new: decided }),
+    ...table('MODEL', models, { old: sharesOf(requests), new: sharesOf(decided) }),
     ...table('RULE', rules),
     ...table('REFUSED', refused),
     row('', 'RECORDED', 'NEW'),
@@ -45,13 +45,19 @@ export function screenOf(report: Report, { standIns, agreement }: Beside): strin
 
 const row = (name: string, old: string, now: string): string => `${name.padEnd(44)} ${old.padStart(18)} ${now.padStart(18)}`
 
+type Shown = (count: number) => string
+
+const sharesOf =
+  (whole: number): Shown =>
+  (count) =>
+    `${count} ${percent(count, whole)}`
+
 function table(
   title: string,
   counts: Report['models'],
-  shown: (count: number, whole: number) => string = String,
-  all: { readonly old: number; readonly new: number } = { old: 0, new: 0 },
+  shown: { readonly old: Shown; readonly new: Shown } = { old: String, new: String },
 ): string[] {
-  const rows = Object.entries(counts).map(([name, { old, new: now }]) => row(name, shown(old, all.old), shown(now, all.new)))
+  const rows = Object.entries(counts).map(([name, { old, new: now }]) => row(name, shown.old(old), shown.new(now)))
   return rows.length === 0 ? [] : [row(title, 'RECORDED', 'NEW'), ...rows, '']
 }
 

@@ -111,9 +111,11 @@ export class Tally {
   }
 
   #pay(old: number | undefined, now: number | undefined): void {
-    if (old === undefined) this.#unpriced.old++
+    if (old === undefined) {
+      this.#unpriced.old++
+      this.#newAloneUsd += now ?? 0
+    }
     if (now === undefined) this.#unpriced.new++
-    if (old === undefined && now !== undefined) this.#newAloneUsd += now
     if (old === undefined || now === undefined) return
     this.#priced++
     this.#usd.old += old
