@@ -1,9 +1,9 @@
 import type { Prompt } from '../estimate/prompt.ts'
-import type { Claim, CompiledEndpoint, CompiledModel, CompiledPolicy, CompiledTable } from '../routing-table/compiled.ts'
-import type { Capability, ClientLimits, ExtraRoute, Fallback, FallbackClass, Ref, Sticky, Strategy } from '../routing-table/v1.ts'
+import type { Claim, CompiledEndpoint, CompiledModel, CompiledTable } from '../routing-table/compiled.ts'
+import type { Capability, ExtraRoute, Fallback, FallbackClass, Ref, Sticky, Strategy } from '../routing-table/v1.ts'
 import type { FailureClass } from './classes.ts'
 import type { EndpointView } from './endpoint-view.ts'
-import type { LimitsView, Shortage } from './limits-view.ts'
+import type { Limiting, LimitsView, Shortage } from './limits-view.ts'
 import type { ModelView } from './model-view.ts'
 import type { Outlook } from './outlook.ts'
 import type { TokensView } from './tokens-view.ts'
@@ -154,18 +154,12 @@ export interface Factors {
 }
 
 /** The rule in force: a policy's, or the implied one of a model asked for by name ("direct"). */
-export interface RuleInForce {
+export interface RuleInForce extends Limiting {
   readonly name: string
-  /** Names the round robin's cursor, and the rule's own limits: "namespace/policy/rule". */
-  readonly key: string
   readonly strategy: Strategy
   readonly fallback: Fallback
   /** Undefined = each request for itself. */
   readonly sticky: Sticky | undefined
-  /** Undefined = the model was asked for by name. */
-  readonly policy: CompiledPolicy | undefined
-  /** Absent = those of the policy's clients. */
-  readonly limits?: ClientLimits
   /** Expressions that could not be evaluated for this request, and so did not hold. Absent = none. */
   readonly failedExpressions?: number
 }

@@ -4,10 +4,11 @@ import type { Counted } from './tokens-view.ts'
 
 /** What says which limits a client has: the rule, where it has some of its own, else its policy. */
 export interface Limiting {
-  /** "namespace/policy/rule". */
+  /** Names the rule's own limits, and its round robin's cursor: "namespace/policy/rule". */
   readonly key: string
   /** Undefined = the model was asked for by name: only its own limits hold. */
   readonly policy: CompiledPolicy | undefined
+  /** Absent = those of the policy's clients. */
   readonly limits?: ClientLimits
 }
 

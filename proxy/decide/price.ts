@@ -2,8 +2,8 @@
  * What requests cost, in USD. In: prices of a backend, tokens, how much an endpoint is seen to write. Out: amounts; undefined = nobody knows the
  * price, which is never the same as free. Cached tokens are inside the input, reasoning tokens inside the output, as engines count them.
  */
-import type { CompiledEndpoint, CompiledPolicy } from '../routing-table/compiled.ts'
-import type { Prices, Pricing, Ref } from '../routing-table/v1.ts'
+import type { CompiledEndpoint, CompiledPolicy, CompiledTable } from '../routing-table/compiled.ts'
+import type { Prices, Pricing } from '../routing-table/v1.ts'
 import type { Facts, LiveView } from './input.ts'
 import { USUAL_OUTPUT_TOKENS } from './pace-view.ts'
 
@@ -83,10 +83,8 @@ const tokensOf = ({ model }: CompiledEndpoint, facts: Facts, outputTokens: numbe
   cachedInputTokens: 0,
 })
 
-export type Policies = ReadonlyMap<Ref, CompiledPolicy>
-
 /** The highest prices that a request to a policy may meet, in policies of its chains too: what is reserved before it is known who serves it. */
-export function dearest(policy: CompiledPolicy, policies: Policies): Pricing {
+export function dearest(policy: CompiledPolicy, policies: CompiledTable['policies']): Pricing {
   const prices = reachedFrom(policy, policies).flatMap(pricesOf)
   const highest = (of: (pricing: Prices) => number | undefined): number => Math.max(0, ...prices.map((one) => of(one) ?? 0))
   return {
@@ -102,7 +100,7 @@ const pricesOf = ({ rules }: CompiledPolicy): readonly Prices[] =>
     .flatMap(({ pricing }) => (pricing === undefined ? [] : [pricing, ...(pricing.tiers ?? [])]))
 
 /** The policy, and those that its chains lead to. */
-function reachedFrom(policy: CompiledPolicy, policies: Policies): readonly CompiledPolicy[] {
+function reachedFrom(policy: CompiledPolicy, policies: CompiledTable['policies']): readonly CompiledPolicy[] {
   const reached = new Set([policy])
   for (const { rules } of reached) {
     for (const one of rules.flatMap(({ chain }) => chain)) {

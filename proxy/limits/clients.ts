@@ -1,9 +1,9 @@
 import { termsFor } from '../decide/client-terms.ts'
 import type { Client } from '../decide/input.ts'
 import type { Limiting } from '../decide/limits-view.ts'
-import { dearest, type Policies } from '../decide/price.ts'
-import type { CompiledPolicy } from '../routing-table/compiled.ts'
-import type { ClientLimits, Ref } from '../routing-table/v1.ts'
+import { dearest } from '../decide/price.ts'
+import type { CompiledPolicy, CompiledTable } from '../routing-table/compiled.ts'
+import type { ClientLimits, Pricing, Ref } from '../routing-table/v1.ts'
 import { Account, type Books, Tally } from './account.ts'
 
 /** Beyond it those that have been idle longest are forgotten, and begin anew if they return. */
@@ -14,10 +14,8 @@ const LOOKED_AT = 32
 interface Entry {
   readonly key: string
   readonly policy: Ref
-  /** The version of the policy whose limits it has; undefined = none yet. */
-  limitedBy: CompiledPolicy | undefined
-  /** Those whose prices it reserves. */
-  pricedBy: Policies
+  /** What it reserves; another object for each version of the policy, so that it tells which one's limits it has. Undefined = none yet. */
+  prices: Pricing | undefined
   readonly account: Account
 }
 
@@ -28,7 +26,9 @@ export class ClientAccounts {
   /** By policy. */
   readonly #tallies = new Map<string, Tally>()
   readonly #books: Books
-  #policies: Policies = new Map()
+  #policies: CompiledTable['policies'] = new Map()
+  /** Of the policies of this table, and of those before that are still asked. */
+  #prices = new WeakMap<CompiledPolicy, Pricing>()
 
   constructor(books: Books) {
     this.#books = books
@@ -53,18 +53,24 @@ export class ClientAccounts {
     if (policy === undefined || (rule.limits ?? policy.entry.clients) === undefined) return undefined
     const key = `${rule.limits === undefined ? policy.entry.ref : rule.key} ${client.name ?? client.namespace}`
     const entry = this.#entries.get(key) ?? this.#make(key, policy)
-    if (entry.limitedBy !== policy || entry.pricedBy !== this.#policies) {
-      entry.limitedBy = policy
-      entry.pricedBy = this.#policies
-      entry.account.configure(rule.limits ?? strictestFor(policy, client), dearest(policy, this.#policies))
+    const prices = this.#pricesOf(policy)
+    if (entry.prices !== prices) {
+      entry.prices = prices
+      entry.account.configure(rule.limits ?? strictestFor(policy, client), prices)
     }
     return entry
+  }
+
+  #pricesOf(policy: CompiledPolicy): Pricing {
+    const prices = this.#prices.get(policy) ?? dearest(policy, this.#policies)
+    this.#prices.set(policy, prices)
+    return prices
   }
 
   #make(key: string, { entry: { ref } }: CompiledPolicy): Entry {
     if (this.#entries.size >= MAX_ACCOUNTS) this.#forgetOne()
     const account = new Account(`client ${key}`, { books: this.#books, tally: this.#tallyOf(ref) })
-    const entry = { key, policy: ref, limitedBy: undefined, pricedBy: this.#policies, account }
+    const entry = { key, policy: ref, prices: undefined, account }
     this.#entries.set(key, entry)
     return entry
   }
@@ -94,7 +100,8 @@ export class ClientAccounts {
   }
 
   /** Those of a table. */
-  apply(policies: Policies): void {
+  apply(policies: CompiledTable['policies']): void {
+    if (policies !== this.#policies) this.#prices = new WeakMap()
     this.#policies = policies
     for (const [key, { policy }] of this.#entries) if (!policies.has(policy)) this.#entries.delete(key)
     for (const policy of this.#tallies.keys()) if (!policies.has(policy)) this.#tallies.delete(policy)
